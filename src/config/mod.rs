@@ -1,0 +1,1 @@
+//! Skeleton: named.conf: grammar, typed configuration, checks.

@@ -1,0 +1,6 @@
+//! Skeleton: Request -> response.
+pub mod acl;
+pub mod axfr_out;
+pub mod ixfr_out;
+pub mod query;
+pub mod update_in;

@@ -1,0 +1,133 @@
+//! What the log carries: requests, not results.
+//!
+//! ```text
+//! entry = Batch { id, time, commands }      id = (node, incarnation, sequence): applied at most once
+//! command = Update | BeginLoad | LoadRecords | EndLoad | RemoveZone | Barrier
+//! ```
+//!
+//! A node packs the commands that wait in one turn of its driver into one entry; the SOA serial of a zone
+//! moves once per entry. Everything an evaluation depends on is in the entry: nothing below reads a clock.
+
+use super::NodeId;
+use crate::dns::{Name, Rcode};
+use serde::{Deserialize, Serialize};
+
+/// Most bytes of one encoded entry; a single larger command travels alone.
+pub const ENTRY_BYTES_MAX: usize = 256 * 1024;
+/// Most commands in one entry.
+pub const ENTRY_COMMANDS_MAX: usize = 512;
+
+/// Names an entry for ever: a repeat is dropped by every node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EntryId {
+    /// The node that proposed it.
+    pub node: NodeId,
+    /// The start of that node's process it belongs to; grows with every start.
+    pub incarnation: u64,
+    /// Counts the entries of that incarnation from 1.
+    pub sequence: u64,
+}
+
+/// Names a zone load in progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LoadId {
+    /// The node that loads.
+    pub node: NodeId,
+    /// Random.
+    pub nonce: u64,
+}
+
+/// A request to the replicated state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// RFC 2136, already authorised by the node that took it.
+    Update {
+        /// The zone of the zone section, in wire format.
+        zone: WireName,
+        /// The UPDATE message as received, TSIG and all; prerequisites and updates are taken from it in apply.
+        message: Vec<u8>,
+    },
+    /// Starts filling a zone that does not exist yet (or `replace`s one that does).
+    BeginLoad {
+        /// Names the load.
+        load: LoadId,
+        /// The apex in wire format.
+        zone: WireName,
+        /// Digest of the zone file.
+        file_digest: Vec<u8>,
+    },
+    /// Records of a load: repeated owner, type, TTL, RDATA length, RDATA, packed by [`pack_record`].
+    LoadRecords {
+        /// The load.
+        load: LoadId,
+        /// Packed records.
+        records: Vec<u8>,
+    },
+    /// Ends a load: the zone is served from here on.
+    EndLoad {
+        /// The load.
+        load: LoadId,
+        /// How many records were sent; a different count on arrival fails the load.
+        records: u64,
+    },
+    /// Takes a zone away.
+    RemoveZone {
+        /// The apex in wire format.
+        zone: WireName,
+    },
+    /// Changes nothing: once it is applied here, everything decided before it is applied too.
+    Barrier,
+}
+
+/// What applying a command gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The rcode of an update.
+    Updated(Rcode),
+    /// A load step, removal or barrier took effect.
+    Done,
+    /// The zone exists already (BeginLoad), or the load was given up or superseded.
+    Rejected,
+    /// Not decided before its deadline: what becomes of it is unknown.
+    Expired,
+}
+
+/// A domain name as uncompressed wire bytes, checked when it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WireName(pub Name);
+
+impl Serialize for WireName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_wire().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for WireName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<WireName, D::Error> {
+        let wire = Vec::<u8>::deserialize(deserializer)?;
+        Name::from_wire(&wire).map(WireName).map_err(serde::de::Error::custom)
+    }
+}
+
+/// One log entry: the commands of one driver turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Its id.
+    pub id: EntryId,
+    /// Unix seconds at the proposing node.
+    pub time_secs: u64,
+    /// The commands, evaluated in this order.
+    pub commands: Vec<Command>,
+}
+
+impl Batch {
+    /// The bytes of the entry.
+    pub fn encode(&self) -> std::sync::Arc<[u8]> {
+        postcard::to_stdvec(self).expect("a batch always encodes").into()
+    }
+
+    /// Reads an entry; `None` = malformed, which stops the process: the log holds only what we wrote.
+    pub fn decode(bytes: &[u8]) -> Option<Batch> {
+        postcard::from_bytes(bytes).ok()
+    }
+}

@@ -1,0 +1,10 @@
+//! Skeleton: One log, the same state everywhere.
+pub mod command;
+pub mod driver;
+pub mod message;
+pub mod proposer;
+pub mod replica;
+pub mod state_machine;
+pub mod transport;
+/// A member of the cluster: the `node-id` of the configuration, 1 to 2^32-1.
+pub type NodeId = u64;

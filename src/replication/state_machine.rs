@@ -1,0 +1,1 @@
+//! Skeleton: Apply: the one function in which zone data changes.

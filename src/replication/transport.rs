@@ -1,0 +1,1 @@
+//! Skeleton: Sessions between nodes over TCP, authenticated by the cluster secret.

@@ -1,0 +1,1 @@
+//! Skeleton: Semantic checks of a whole zone (BIND's post-load checks).

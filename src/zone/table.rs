@@ -1,0 +1,126 @@
+//! The zones a server holds: found by the longest match, published to readers that never lock.
+use super::{Contents, journal::Journal};
+use crate::dns::Name;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use std::{collections::HashMap, sync::{Arc, Mutex}};
+
+/// A zone that is served: its current version and the journal for IXFR.
+pub struct Zone {
+    name: Name,
+    contents: ArcSwapOption<Contents>,
+    journal: Mutex<Journal>,
+}
+
+impl Zone {
+    /// A zone without contents: queries for it get SERVFAIL until [`Zone::publish`].
+    pub fn new(name: Name, journal_bytes_max: usize) -> Zone {
+        Zone { name, contents: ArcSwapOption::empty(), journal: Mutex::new(Journal::new(journal_bytes_max)) }
+    }
+
+    /// The apex name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The current version; `None` while the zone is not loaded.
+    pub fn contents(&self) -> Option<Arc<Contents>> {
+        self.contents.load_full()
+    }
+
+    /// The cell of the current version, for workers that cache it.
+    pub fn cell(&self) -> &ArcSwapOption<Contents> {
+        &self.contents
+    }
+
+    /// Makes `contents` the current version. `changeset` continues the journal; without one the history ends.
+    pub fn publish(&self, contents: Arc<Contents>, changeset: Option<Arc<super::Changeset>>) {
+        let mut journal = self.journal.lock().expect("no panic while the journal is held");
+        match changeset {
+            Some(changeset) => journal.push(changeset),
+            None => journal.clear(),
+        }
+        self.contents.store(Some(contents));
+    }
+
+    /// A version and the changesets that lead to it from `serial`, taken together.
+    pub fn since(&self, serial: u32) -> Option<(Arc<Contents>, Option<Vec<Arc<super::Changeset>>>)> {
+        let journal = self.journal.lock().expect("no panic while the journal is held");
+        let contents = self.contents()?;
+        let changesets = journal.since(serial);
+        Some((contents, changesets))
+    }
+}
+
+/// The zones by apex name. Immutable; a new table is published when a zone comes or goes.
+#[derive(Clone, Default)]
+pub struct ZoneTable {
+    zones: HashMap<Name, Arc<Zone>>,
+}
+
+impl ZoneTable {
+    /// The zone with this apex.
+    pub fn get(&self, apex: &Name) -> Option<&Arc<Zone>> {
+        self.zones.get(apex)
+    }
+
+    /// The zone that encloses `name` most closely.
+    pub fn find(&self, name: &Name) -> Option<&Arc<Zone>> {
+        let mut at = Some(name.clone());
+        while let Some(candidate) = at {
+            if let Some(zone) = self.zones.get(&candidate) {
+                return Some(zone);
+            }
+            at = candidate.parent();
+        }
+        None
+    }
+
+    /// All zones, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Zone>> {
+        self.zones.values()
+    }
+
+    /// How many zones there are.
+    pub fn len(&self) -> usize {
+        self.zones.len()
+    }
+
+    /// Whether there is no zone.
+    pub fn is_empty(&self) -> bool {
+        self.zones.is_empty()
+    }
+}
+
+/// The published zone table; clones share it.
+#[derive(Clone, Default)]
+pub struct Zones(Arc<ArcSwap<ZoneTable>>);
+
+impl Zones {
+    /// The current table.
+    pub fn load(&self) -> Arc<ZoneTable> {
+        self.0.load_full()
+    }
+
+    /// The cell, for workers that cache the table (`arc_swap::Cache`).
+    pub fn cell(&self) -> &Arc<ArcSwap<ZoneTable>> {
+        &self.0
+    }
+
+    /// Adds a zone, or replaces the one with the same apex.
+    pub fn insert(&self, zone: Arc<Zone>) {
+        self.0.rcu(|table| {
+            let mut next = ZoneTable::clone(table);
+            next.zones.insert(zone.name.clone(), Arc::clone(&zone));
+            next
+        });
+    }
+
+    /// Takes a zone away.
+    pub fn remove(&self, apex: &Name) {
+        self.0.rcu(|table| {
+            let mut next = ZoneTable::clone(table);
+            next.zones.remove(apex);
+            next
+        });
+    }
+}
