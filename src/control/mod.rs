@@ -1,1 +1,3 @@
 //! Skeleton: status.
+
+pub mod status;

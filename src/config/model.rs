@@ -1,0 +1,256 @@
+//! The typed configuration: what the statements mean, with BIND 9.18's defaults filled in.
+//!
+//! Plain data. A zone carries every value it is served with: options it does not set itself were taken from
+//! `options`, so that nobody has to know where a value came from.
+
+use super::acl::MatchList;
+use super::diagnostic::Position;
+use crate::dns::{Class, Name, tsig};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// A whole configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The `options` statement.
+    pub options: Options,
+    /// The TSIG keys, in the order of the file.
+    pub keys: Vec<tsig::Key>,
+    /// The zones to serve, in the order of the file.
+    pub zones: Vec<ZoneConfig>,
+    /// The `cluster` statement; without one this node is a cluster of one.
+    pub cluster: Option<ClusterConfig>,
+    /// Where to serve the HTTP status.
+    pub statistics_channels: Vec<StatisticsChannel>,
+}
+
+/// Server-wide values.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The working directory; relative paths are relative to it, and the state files live in it.
+    pub directory: Option<PathBuf>,
+    /// Which IPv4 addresses to listen on.
+    pub listen_on: Vec<ListenOn>,
+    /// Which IPv6 addresses to listen on.
+    pub listen_on_v6: Vec<ListenOn>,
+    /// The port where a `listen-on` names none. `named -p` overrides it.
+    pub port: u16,
+    /// The file that holds the process id; `None` = none.
+    pub pid_file: Option<PathBuf>,
+    /// What a response leaves out.
+    pub minimal_responses: MinimalResponses,
+    /// Largest UDP response in octets, 512 to 4096.
+    pub max_udp_size: u16,
+    /// UDP buffer size in octets that EDNS announces, 512 to 4096.
+    pub edns_udp_size: u16,
+    /// Most TCP connections at once.
+    pub tcp_clients: u32,
+    /// How many records a transfer message carries.
+    pub transfer_format: TransferFormat,
+    /// The NSID, and the answer to `id.server`.
+    pub server_id: Identity,
+    /// The answer to `hostname.bind`.
+    pub hostname: Identity,
+    /// The answer to `version.bind`.
+    pub version: Identity,
+}
+
+impl Default for Options {
+    /// BIND 9.18's defaults.
+    fn default() -> Options {
+        Options {
+            directory: None,
+            listen_on: vec![ListenOn { port: None, addresses: MatchList::any() }],
+            listen_on_v6: vec![ListenOn { port: None, addresses: MatchList::any() }],
+            port: 53,
+            pid_file: Some(PathBuf::from("/run/named/named.pid")),
+            minimal_responses: MinimalResponses::NoAuthRecursive,
+            max_udp_size: 1232,
+            edns_udp_size: 1232,
+            tcp_clients: 150,
+            transfer_format: TransferFormat::ManyAnswers,
+            server_id: Identity::None,
+            hostname: Identity::Default,
+            version: Identity::Default,
+        }
+    }
+}
+
+/// One `listen-on` statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenOn {
+    /// The port; `None` = [`Options::port`].
+    pub port: Option<u16>,
+    /// Which of the machine's addresses.
+    pub addresses: MatchList,
+}
+
+/// A text the server tells about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Nothing is told.
+    None,
+    /// What the server would say by itself: its host name, its version.
+    Default,
+    /// `hostname`: the host name of the machine.
+    Hostname,
+    /// This text.
+    Text(String),
+}
+
+/// `minimal-responses`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MinimalResponses {
+    /// Never leave out what the zone can add.
+    No,
+    /// Authority and additional data only where the protocol needs them.
+    Yes,
+    /// No authority section that is not needed.
+    NoAuth,
+    /// The same, for queries with the RD bit only.
+    NoAuthRecursive,
+}
+
+/// `transfer-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferFormat {
+    /// As many records per message as fit.
+    ManyAnswers,
+    /// One record per message, for very old secondaries.
+    OneAnswer,
+}
+
+/// `notify`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notify {
+    /// No NOTIFY.
+    No,
+    /// To the NS targets (the SOA MNAME left out) and `also-notify`.
+    Yes,
+    /// To `also-notify` only.
+    Explicit,
+    /// As [`Notify::Yes`], for zones this server is primary of.
+    PrimaryOnly,
+}
+
+/// `max-journal-size`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalSize {
+    /// Twice the size of the zone.
+    Default,
+    /// No limit but the server's own.
+    Unlimited,
+    /// This many bytes.
+    Bytes(u64),
+}
+
+/// `max-ixfr-ratio`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IxfrRatio {
+    /// An incremental transfer of any size.
+    Unlimited,
+    /// At most this part of the zone's size, in percent; beyond, the whole zone is sent.
+    Percent(u32),
+}
+
+/// A kind of zone that this server serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZoneKind {
+    /// Its data originate here.
+    Primary,
+}
+
+/// One `zone` statement.
+#[derive(Clone, Debug)]
+pub struct ZoneConfig {
+    /// The apex.
+    pub name: Name,
+    /// The class; always IN for a zone that is served.
+    pub class: Class,
+    /// The kind.
+    pub kind: ZoneKind,
+    /// The zone file, as written: relative to [`Options::directory`].
+    pub file: PathBuf,
+    /// Who may ask.
+    pub allow_query: MatchList,
+    /// Who may transfer the zone.
+    pub allow_transfer: MatchList,
+    /// Who may update the zone.
+    pub allow_update: MatchList,
+    /// Who else to notify.
+    pub also_notify: Vec<NotifyTarget>,
+    /// Whom to notify.
+    pub notify: Notify,
+    /// How long to collect changes before a NOTIFY, in seconds.
+    pub notify_delay_secs: u32,
+    /// How much history to keep.
+    pub max_journal_size: JournalSize,
+    /// When a whole transfer is better than an incremental one.
+    pub max_ixfr_ratio: IxfrRatio,
+    /// Where the statement is.
+    pub position: Position,
+}
+
+/// One address of `also-notify`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotifyTarget {
+    /// Where to.
+    pub address: SocketAddr,
+    /// The key to sign with.
+    pub key: Option<Name>,
+}
+
+/// One `inet` of `statistics-channels`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatisticsChannel {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Who may connect.
+    pub allow: MatchList,
+}
+
+/// The `cluster` statement.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// Which member this node is.
+    pub node_id: u32,
+    /// All members, this node too, in the order of the file: 1, 3, 5 or 7.
+    pub members: Vec<Member>,
+    /// The shared secret that members prove to each other, decoded: at least 16 octets.
+    pub secret: Vec<u8>,
+    /// When an update is acknowledged.
+    pub acknowledge: Acknowledge,
+    /// Where the statement is.
+    pub position: Position,
+}
+
+impl fmt::Debug for ClusterConfig {
+    /// The secret stays out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterConfig")
+            .field("node_id", &self.node_id)
+            .field("members", &self.members)
+            .field("acknowledge", &self.acknowledge)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One member of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its number, from 1.
+    pub id: u32,
+    /// Where it listens for the other members.
+    pub address: IpAddr,
+    /// The TCP port there.
+    pub port: u16,
+}
+
+/// When an update is acknowledged to its requestor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// When a majority has it on disk.
+    Quorum,
+}
