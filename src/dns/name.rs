@@ -225,6 +225,24 @@ fn label_offsets(wire: &[u8]) -> ([u8; LABELS_MAX + 1], usize) {
     (offsets, count)
 }
 
+/// A key whose byte order is the canonical order of names: the labels from the root side in lower case, each
+/// ended by a zero octet; zero and one inside a label are escaped by a one.
+pub fn canonical_key(wire: &[u8]) -> Vec<u8> {
+    let (offsets, count) = label_offsets(wire);
+    let mut key = Vec::with_capacity(wire.len());
+    for &offset in offsets[..count].iter().rev() {
+        let start = offset as usize + 1;
+        for byte in &wire[start..start + wire[start - 1] as usize] {
+            match byte {
+                0 | 1 => key.extend_from_slice(&[1, byte + 1]),
+                other => key.push(other.to_ascii_lowercase()),
+            }
+        }
+        key.push(0);
+    }
+    key
+}
+
 /// Parses presentation format and appends the wire format to `out`; on an error `out` may hold a part.
 ///
 /// `origin` is a wire name that completes a relative name.
@@ -400,7 +418,15 @@ mod tests {
 
     #[test]
     fn text_goes_to_wire_and_back() {
-        for text in [".", "example.com.", "a.b.c.", "\\000\\255.x.", "a\\.b.example.", "*.example.", "1/2.in-addr.arpa."] {
+        for text in [
+            ".",
+            "example.com.",
+            "a.b.c.",
+            "\\000\\255.x.",
+            "a\\.b.example.",
+            "*.example.",
+            "1/2.in-addr.arpa.",
+        ] {
             assert_eq!(name(text).to_string(), text);
         }
         assert_eq!(name("\\065b.").to_string(), "Ab.");
@@ -416,7 +442,8 @@ mod tests {
 
     #[test]
     fn illegal_text_says_what_is_wrong() {
-        let check = |text: &str, error| assert_eq!(Name::parse(text.as_bytes(), Some(&Name::root())), Err(error));
+        let check =
+            |text: &str, error| assert_eq!(Name::parse(text.as_bytes(), Some(&Name::root())), Err(error));
         check("a..b.", NameError::EmptyLabel);
         check(".a.", NameError::EmptyLabel);
         check("", NameError::EmptyLabel);
@@ -437,11 +464,32 @@ mod tests {
 
     #[test]
     fn order_is_that_of_rfc_4034_section_6_1() {
-        let sorted = ["example.", "a.example.", "yljkjljk.a.example.", "Z.a.example.", "zABC.a.EXAMPLE.", "z.example.",
-            "\\001.z.example.", "*.z.example.", "\\200.z.example."];
+        let sorted = [
+            "example.",
+            "a.example.",
+            "yljkjljk.a.example.",
+            "Z.a.example.",
+            "zABC.a.EXAMPLE.",
+            "z.example.",
+            "\\001.z.example.",
+            "*.z.example.",
+            "\\200.z.example.",
+        ];
         for pair in sorted.windows(2) {
             assert!(name(pair[0]) < name(pair[1]), "{} < {}", pair[0], pair[1]);
         }
+    }
+
+    #[test]
+    fn keys_sort_as_names_do() {
+        let mut names: Vec<Name> =
+            ["b.a.", "a.", "\\000.a.", "\\001.a.", "\\001\\001.a.", "\\002.a.", "B.", "aa.", "x.b.a."]
+                .map(name)
+                .to_vec();
+        let mut keys: Vec<_> = names.iter().map(|n| canonical_key(n.as_wire())).collect();
+        names.sort();
+        keys.sort();
+        assert_eq!(names.iter().map(|n| canonical_key(n.as_wire())).collect::<Vec<_>>(), keys);
     }
 
     #[test]

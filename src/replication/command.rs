@@ -9,7 +9,7 @@
 //! moves once per entry. Everything an evaluation depends on is in the entry: nothing below reads a clock.
 
 use super::NodeId;
-use crate::dns::{Name, Rcode};
+use crate::dns::{Name, Rcode, RrType, name};
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of one encoded entry; a single larger command travels alone.
@@ -129,5 +129,96 @@ impl Batch {
     /// Reads an entry; `None` = malformed, which stops the process: the log holds only what we wrote.
     pub fn decode(bytes: &[u8]) -> Option<Batch> {
         postcard::from_bytes(bytes).ok()
+    }
+}
+
+/// Appends a record to the payload of [`Command::LoadRecords`].
+pub fn pack_record(owner_wire: &[u8], rtype: RrType, ttl: u32, rdata: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(owner_wire);
+    out.extend_from_slice(&rtype.0.to_be_bytes());
+    out.extend_from_slice(&ttl.to_be_bytes());
+    out.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
+    out.extend_from_slice(rdata);
+}
+
+/// A record of a load, borrowed from the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackedRecord<'a> {
+    /// The owner in uncompressed wire format.
+    pub owner: &'a [u8],
+    /// The RR type.
+    pub rtype: RrType,
+    /// Time to live in seconds.
+    pub ttl: u32,
+    /// RDATA, uncompressed.
+    pub rdata: &'a [u8],
+}
+
+/// Takes the first record off `rest`; `None` = malformed, or nothing left.
+pub fn unpack_record<'a>(rest: &mut &'a [u8]) -> Option<PackedRecord<'a>> {
+    let (owner, tail) = rest.split_at_checked(name::wire_len(rest)?)?;
+    let (fixed, tail) = tail.split_first_chunk::<8>()?;
+    let [t0, t1, l0, l1, l2, l3, n0, n1] = *fixed;
+    let (rdata, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes([n0, n1])))?;
+    *rest = tail;
+    let rtype = RrType(u16::from_be_bytes([t0, t1]));
+    Some(PackedRecord { owner, rtype, ttl: u32::from_be_bytes([l0, l1, l2, l3]), rdata })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_survives_its_encoding() {
+        let zone = WireName("example.com.".parse().unwrap());
+        let load = LoadId { node: 2, nonce: 9 };
+        let batch = Batch {
+            id: EntryId { node: 1, incarnation: 2, sequence: 3 },
+            time_secs: 1_700_000_000,
+            commands: vec![
+                Command::Update { zone: zone.clone(), message: vec![1, 2, 3] },
+                Command::BeginLoad { load, zone: zone.clone(), file_digest: vec![7; 32] },
+                Command::LoadRecords { load, records: vec![] },
+                Command::EndLoad { load, records: 0 },
+                Command::RemoveZone { zone },
+                Command::Barrier,
+            ],
+        };
+        assert_eq!(Batch::decode(&batch.encode()), Some(batch));
+    }
+
+    #[test]
+    fn damaged_bytes_are_no_batch() {
+        let batch = Batch {
+            id: EntryId { node: 1, incarnation: 2, sequence: 3 },
+            time_secs: 0,
+            commands: vec![Command::RemoveZone { zone: WireName(Name::root()) }],
+        };
+        let bytes = batch.encode();
+        assert_eq!(Batch::decode(&bytes[..bytes.len() - 1]), None);
+        // The length octet of the root name becomes a label that never ends.
+        let mut damaged = bytes.to_vec();
+        *damaged.last_mut().unwrap() = 9;
+        assert_eq!(Batch::decode(&damaged), None);
+    }
+
+    #[test]
+    fn packed_records_come_back_until_the_bytes_are_damaged() {
+        let mut packed = Vec::new();
+        pack_record(b"\x01a\x00", RrType::A, 300, &[192, 0, 2, 1], &mut packed);
+        pack_record(b"\x00", RrType::TXT, 0, b"", &mut packed);
+        let mut rest = packed.as_slice();
+        let first = unpack_record(&mut rest).unwrap();
+        assert_eq!(
+            (first.owner, first.rtype, first.ttl, first.rdata),
+            (&b"\x01a\x00"[..], RrType::A, 300, &[192, 0, 2, 1][..])
+        );
+        assert_eq!(unpack_record(&mut rest).unwrap().rtype, RrType::TXT);
+        assert_eq!(unpack_record(&mut rest), None);
+        for cut in 1..packed.len() {
+            let mut rest = &packed[..cut];
+            while unpack_record(&mut rest).is_some() {}
+        }
     }
 }

@@ -6,5 +6,6 @@ pub mod proposer;
 pub mod replica;
 pub mod state_machine;
 pub mod transport;
+pub mod window;
 /// A member of the cluster: the `node-id` of the configuration, 1 to 2^32-1.
 pub type NodeId = u64;

@@ -1,1 +1,424 @@
-//! Skeleton: Apply: the one function in which zone data changes.
+//! Apply: the one function in which zone data changes.
+//!
+//! ```text
+//! decided entry ──► window: seen before? ──► each command against the zones ──► new versions published
+//!                                                                          └──► dirty owners, changesets
+//! every 100 ms ──► take_checkpoint ──► zones.sqlite (one transaction with applied_index and the window)
+//! ```
+//!
+//! Invariants: apply is total and deterministic: the same entry on the same state gives the same outcome,
+//! the same version and the same changeset on every node. It reads no clock and waits for nothing.
+//! All updates of one entry that touch a zone become one version, one serial and one changeset.
+//!
+//! Not here: who may update (`nameserver::update_in`), how an update is evaluated (`zone::update`), when a
+//! checkpoint is written (`driver`), how rows are laid out (`store::zones`).
+
+use super::command::{Batch, Command, LoadId, Outcome, unpack_record};
+use super::window::Window;
+use crate::dns::message::Message;
+use crate::dns::{Name, Rcode, name};
+use crate::store::zones::{Checkpoint, ZoneRow};
+use crate::zone::update::{Transaction, UpdateRequest};
+use crate::zone::{Changeset, Contents, Zone, Zones};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Told about every new version of a zone, after it is published. Must not block.
+pub type OnPublish = Box<dyn FnMut(&Arc<Zone>) + Send>;
+
+/// Bounds that do not influence what is decided, only how much history a node keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most octets of changesets kept per zone for IXFR.
+    pub journal_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { journal_bytes_max: 16 << 20 }
+    }
+}
+
+/// The replicated state of one node.
+pub struct StateMachine {
+    limits: Limits,
+    zones: Zones,
+    on_publish: OnPublish,
+    held: BTreeMap<u64, HeldZone>,
+    served: HashMap<Name, u64>,
+    window: Window,
+    applied_index: u64,
+    changes: Changes,
+}
+
+/// A zone of the store: served, or still being loaded.
+struct HeldZone {
+    name: Name,
+    file_digest: Vec<u8>,
+    stage: Stage,
+    dirty: BTreeMap<Vec<u8>, Name>,
+    /// Log index and octets of each changeset in the stored journal, oldest first.
+    journal: VecDeque<(u64, usize)>,
+    journal_bytes: usize,
+}
+
+enum Stage {
+    Loading { progress: LoadProgress, contents: Contents },
+    Served(Arc<Zone>),
+}
+
+/// How far a load has come; kept in the zone's row so that a restart goes on with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct LoadProgress {
+    load: LoadId,
+    records: u64,
+}
+
+/// What the next checkpoint has to write, beside the dirty owners.
+#[derive(Default)]
+struct Changes {
+    any: bool,
+    zones: BTreeSet<u64>,
+    dropped_zones: Vec<u64>,
+    changesets: Vec<(u64, u64, Vec<u8>)>,
+    journal_floor: BTreeMap<u64, u64>,
+}
+
+/// The updates of one entry to one zone.
+struct OpenTransaction {
+    zone: u64,
+    transaction: Transaction,
+}
+
+/// The stored state contradicts itself: the store is damaged.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The window of applied entries cannot be read.
+    #[error("the zone store's window of applied entries is damaged")]
+    Window,
+    /// A zone does not fit together.
+    #[error("zone {name} in the zone store: {reason}")]
+    Zone {
+        /// The zone.
+        name: Name,
+        /// What does not fit.
+        reason: &'static str,
+    },
+}
+
+impl StateMachine {
+    /// An empty state before the first log entry, publishing into `zones`.
+    pub fn new(zones: Zones, limits: Limits, on_publish: OnPublish) -> StateMachine {
+        StateMachine {
+            limits,
+            zones,
+            on_publish,
+            held: BTreeMap::new(),
+            served: HashMap::new(),
+            window: Window::default(),
+            applied_index: 0,
+            changes: Changes::default(),
+        }
+    }
+
+    /// Takes over the stored applied index and window.
+    ///
+    /// # Errors
+    /// The window cannot be read: the store is damaged.
+    pub fn restore(&mut self, applied_index: u64, window: &[u8]) -> Result<(), RestoreError> {
+        if applied_index > 0 || !window.is_empty() {
+            self.window = postcard::from_bytes(window).map_err(|_| RestoreError::Window)?;
+        }
+        self.applied_index = applied_index;
+        Ok(())
+    }
+
+    /// Takes over one stored zone with its journal, oldest changeset first. Publishes it if it is served.
+    ///
+    /// # Errors
+    /// The row contradicts itself: the store is damaged.
+    pub fn restore_zone(
+        &mut self,
+        row: ZoneRow,
+        contents: Contents,
+        changesets: Vec<(u64, Changeset)>,
+    ) -> Result<(), RestoreError> {
+        let damaged = |reason| RestoreError::Zone { name: row.name.clone(), reason };
+        let mut journal = VecDeque::with_capacity(changesets.len());
+        let stage = if row.loading {
+            let progress =
+                postcard::from_bytes(&row.extra).map_err(|_| damaged("its load's progress is damaged"))?;
+            Stage::Loading { progress, contents }
+        } else {
+            let last = changesets.last().map(|(_, changeset)| changeset.to_serial);
+            if last.is_some_and(|serial| serial != contents.serial()) {
+                return Err(damaged("its journal does not end at its serial"));
+            }
+            journal.extend(changesets.iter().map(|(index, changeset)| (*index, changeset.wire_bytes())));
+            let zone = Arc::new(Zone::new(row.name.clone(), self.limits.journal_bytes_max));
+            zone.publish(Arc::new(contents), None);
+            zone.restore_journal(changesets.into_iter().map(|(_, changeset)| Arc::new(changeset)));
+            self.zones.insert(Arc::clone(&zone));
+            self.served.insert(row.name.clone(), row.id);
+            Stage::Served(zone)
+        };
+        let journal_bytes = journal.iter().map(|(_, bytes)| bytes).sum();
+        let held = HeldZone {
+            name: row.name,
+            file_digest: row.file_digest,
+            stage,
+            dirty: BTreeMap::new(),
+            journal,
+            journal_bytes,
+        };
+        self.held.insert(row.id, held);
+        Ok(())
+    }
+
+    /// Entries below this index are contained in the state.
+    pub fn applied_index(&self) -> u64 {
+        self.applied_index
+    }
+
+    /// The zones this state publishes into.
+    pub fn zones(&self) -> &Zones {
+        &self.zones
+    }
+
+    /// The digest of the zone file that a served zone was loaded from; `None` if the zone is not served.
+    pub fn file_digest(&self, zone: &Name) -> Option<&[u8]> {
+        self.served.get(zone).map(|id| self.held[id].file_digest.as_slice())
+    }
+
+    /// Applies the entry at `log_index`, which must be the next one: the outcome of each command, or `None`
+    /// for a repeat of an entry applied before.
+    ///
+    /// # Panics
+    /// If an index is skipped or comes twice: the driver and the state would disagree about history.
+    pub fn apply(&mut self, log_index: u64, batch: &Batch) -> Option<Vec<Outcome>> {
+        assert_eq!(log_index, self.applied_index, "log entries are applied in order, each once");
+        self.applied_index += 1;
+        self.changes.any = true;
+        if !self.window.admit(batch.id) {
+            return None;
+        }
+        let mut open: Vec<OpenTransaction> = Vec::new();
+        let outcomes =
+            batch.commands.iter().map(|command| self.command(log_index, command, &mut open)).collect();
+        for OpenTransaction { zone, transaction } in open {
+            if let Some((contents, changeset)) = transaction.finish() {
+                self.publish_change(log_index, zone, contents, changeset);
+            }
+        }
+        Some(outcomes)
+    }
+
+    /// `id` names the command for ever: a zone that it creates has this id in the store.
+    fn command(&mut self, id: u64, command: &Command, open: &mut Vec<OpenTransaction>) -> Outcome {
+        match command {
+            Command::Update { zone, message } => Outcome::Updated(self.update(&zone.0, message, open)),
+            Command::BeginLoad { load, zone, file_digest } => {
+                self.begin_load(id, *load, &zone.0, file_digest)
+            }
+            Command::LoadRecords { load, records } => self.load_records(*load, records),
+            Command::EndLoad { load, records } => self.end_load(*load, *records),
+            Command::RemoveZone { zone } => {
+                let Some(id) = self.served.remove(&zone.0) else { return Outcome::Rejected };
+                open.retain(|transaction| transaction.zone != id);
+                self.zones.remove(&zone.0);
+                self.drop_held(id);
+                Outcome::Done
+            }
+            Command::Barrier => Outcome::Done,
+        }
+    }
+
+    fn update(&mut self, zone: &Name, packet: &[u8], open: &mut Vec<OpenTransaction>) -> Rcode {
+        let Some(&id) = self.served.get(zone) else { return Rcode::NOTAUTH };
+        let Ok(message) = Message::parse(packet) else { return Rcode::FORMERR };
+        let request = UpdateRequest::from_message(message);
+        let at = match open.iter().position(|transaction| transaction.zone == id) {
+            Some(at) => at,
+            None => {
+                let Stage::Served(zone) = &self.held[&id].stage else { return Rcode::NOTAUTH };
+                let Some(contents) = zone.contents() else { return Rcode::SERVFAIL };
+                open.push(OpenTransaction { zone: id, transaction: Transaction::new(&contents) });
+                open.len() - 1
+            }
+        };
+        open[at].transaction.apply(&request)
+    }
+
+    fn publish_change(&mut self, log_index: u64, id: u64, contents: Contents, changeset: Changeset) {
+        let held = self.held.get_mut(&id).expect("a transaction holds its zone open");
+        let Stage::Served(zone) = &held.stage else { unreachable!("only served zones are updated") };
+        let zone = Arc::clone(zone);
+        for record in changeset.removed.iter().chain(&changeset.added) {
+            held.mark_dirty(&record.owner);
+        }
+        let mut encoded = Vec::new();
+        changeset.encode(&mut encoded);
+        self.changes.changesets.push((id, log_index, encoded));
+        if let Some(floor) =
+            held.extend_journal(log_index, changeset.wire_bytes(), self.limits.journal_bytes_max)
+        {
+            self.changes.journal_floor.insert(id, floor);
+        }
+        zone.publish(Arc::new(contents), Some(Arc::new(changeset)));
+        (self.on_publish)(&zone);
+    }
+
+    fn begin_load(&mut self, id: u64, load: LoadId, name: &Name, file_digest: &[u8]) -> Outcome {
+        if self.served.contains_key(name) {
+            return Outcome::Rejected;
+        }
+        // A load that was given up, by a node that died or lost patience, makes room for the next one.
+        let abandoned = self.held.iter().find(|(_, held)| held.name == *name).map(|(id, _)| *id);
+        if let Some(abandoned) = abandoned {
+            self.drop_held(abandoned);
+        }
+        let stage = Stage::Loading {
+            progress: LoadProgress { load, records: 0 },
+            contents: Contents::empty(name.clone()),
+        };
+        let held = HeldZone {
+            name: name.clone(),
+            file_digest: file_digest.to_vec(),
+            stage,
+            dirty: BTreeMap::new(),
+            journal: VecDeque::new(),
+            journal_bytes: 0,
+        };
+        self.changes.zones.insert(id);
+        self.held.insert(id, held);
+        Outcome::Done
+    }
+
+    fn load_records(&mut self, load: LoadId, packed: &[u8]) -> Outcome {
+        let Some((id, held)) = self.loading(load) else { return Outcome::Rejected };
+        let Stage::Loading { progress, contents } = &mut held.stage else { return Outcome::Rejected };
+        let mut rest = packed;
+        while let Some(record) = unpack_record(&mut rest) {
+            let Ok(owner) = Name::from_wire(record.owner) else { break };
+            if !owner.is_at_or_below(&held.name) {
+                break;
+            }
+            contents.add(&owner, record.rtype, record.ttl, record.rdata);
+            progress.records += 1;
+            held.dirty.entry(name::canonical_key(owner.as_wire())).or_insert(owner);
+        }
+        self.changes.zones.insert(id);
+        if rest.is_empty() { Outcome::Done } else { Outcome::Rejected }
+    }
+
+    fn end_load(&mut self, load: LoadId, records: u64) -> Outcome {
+        let Some((id, held)) = self.loading(load) else { return Outcome::Rejected };
+        let Stage::Loading { progress, contents } = &held.stage else { return Outcome::Rejected };
+        if progress.records != records || contents.soa().is_none() {
+            self.drop_held(id);
+            return Outcome::Rejected;
+        }
+        let zone = Arc::new(Zone::new(held.name.clone(), self.limits.journal_bytes_max));
+        let held = self.held.get_mut(&id).expect("found above");
+        let Stage::Loading { contents, .. } =
+            std::mem::replace(&mut held.stage, Stage::Served(Arc::clone(&zone)))
+        else {
+            unreachable!("found loading above")
+        };
+        zone.publish(Arc::new(contents), None);
+        self.served.insert(held.name.clone(), id);
+        self.changes.zones.insert(id);
+        self.zones.insert(Arc::clone(&zone));
+        (self.on_publish)(&zone);
+        Outcome::Done
+    }
+
+    fn loading(&mut self, load: LoadId) -> Option<(u64, &mut HeldZone)> {
+        self.held
+            .iter_mut()
+            .find(|(_, held)| matches!(&held.stage, Stage::Loading { progress, .. } if progress.load == load))
+            .map(|(id, held)| (*id, held))
+    }
+
+    fn drop_held(&mut self, id: u64) {
+        self.held.remove(&id);
+        self.changes.zones.remove(&id);
+        self.changes.journal_floor.remove(&id);
+        self.changes.changesets.retain(|(zone, _, _)| *zone != id);
+        self.changes.dropped_zones.push(id);
+    }
+
+    /// Everything that changed since the last checkpoint; `None` if nothing was applied.
+    pub fn take_checkpoint(&mut self) -> Option<Checkpoint> {
+        let changes = std::mem::take(&mut self.changes);
+        if !changes.any {
+            return None;
+        }
+        let mut owners = Vec::new();
+        for (id, held) in &mut self.held {
+            let contents = match &held.stage {
+                Stage::Loading { contents, .. } => contents.clone(),
+                Stage::Served(zone) => {
+                    Contents::clone(&*zone.contents().expect("a served zone has contents"))
+                }
+            };
+            for (key, owner) in std::mem::take(&mut held.dirty) {
+                let row = contents.node(&owner).map(|node| {
+                    let mut row = Vec::new();
+                    node.encode(&mut row);
+                    row
+                });
+                owners.push((*id, key, row));
+            }
+        }
+        Some(Checkpoint {
+            applied_index: self.applied_index,
+            window: postcard::to_stdvec(&self.window).expect("the window always encodes"),
+            zones: changes
+                .zones
+                .iter()
+                .filter_map(|id| self.held.get(id).map(|held| held.row(*id)))
+                .collect(),
+            dropped_zones: changes.dropped_zones,
+            owners,
+            changesets: changes.changesets,
+            journal_floor: changes.journal_floor.into_iter().collect(),
+        })
+    }
+}
+
+impl HeldZone {
+    fn mark_dirty(&mut self, owner: &Name) {
+        self.dirty.entry(name::canonical_key(owner.as_wire())).or_insert_with(|| owner.clone());
+    }
+
+    /// Counts a changeset in; the log index below which stored changesets are to be forgotten, if that moved.
+    fn extend_journal(&mut self, log_index: u64, bytes: usize, bytes_max: usize) -> Option<u64> {
+        self.journal.push_back((log_index, bytes));
+        self.journal_bytes += bytes;
+        let mut floor = None;
+        while self.journal_bytes > bytes_max && self.journal.len() > 1 {
+            let (_, bytes) = self.journal.pop_front().expect("more than one");
+            self.journal_bytes -= bytes;
+            floor = self.journal.front().map(|(index, _)| *index);
+        }
+        floor
+    }
+
+    fn row(&self, id: u64) -> ZoneRow {
+        let extra = match &self.stage {
+            Stage::Loading { progress, .. } => {
+                postcard::to_stdvec(progress).expect("progress always encodes")
+            }
+            Stage::Served(_) => Vec::new(),
+        };
+        ZoneRow {
+            id,
+            name: self.name.clone(),
+            loading: matches!(self.stage, Stage::Loading { .. }),
+            file_digest: self.file_digest.clone(),
+            extra,
+        }
+    }
+}

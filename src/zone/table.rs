@@ -2,7 +2,10 @@
 use super::{Contents, journal::Journal};
 use crate::dns::Name;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use std::{collections::HashMap, sync::{Arc, Mutex}};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 /// A zone that is served: its current version and the journal for IXFR.
 pub struct Zone {
@@ -40,6 +43,12 @@ impl Zone {
             None => journal.clear(),
         }
         self.contents.store(Some(contents));
+    }
+
+    /// Fills the journal with stored changesets, oldest first; the last one leads to the current version.
+    pub fn restore_journal(&self, changesets: impl Iterator<Item = Arc<super::Changeset>>) {
+        let mut journal = self.journal.lock().expect("no panic while the journal is held");
+        changesets.for_each(|changeset| journal.push(changeset));
     }
 
     /// A version and the changesets that lead to it from `serial`, taken together.
