@@ -122,8 +122,8 @@ impl Rcode {
 impl fmt::Display for Rcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMES: [&str; 11] = [
-            "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET",
-            "NOTAUTH", "NOTZONE",
+            "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
+            "NXRRSET", "NOTAUTH", "NOTZONE",
         ];
         match NAMES.get(self.0 as usize) {
             Some(name) => f.write_str(name),

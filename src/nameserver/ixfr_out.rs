@@ -1,1 +1,1 @@
-//! Skeleton: 
+//! Skeleton:

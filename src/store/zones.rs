@@ -36,22 +36,42 @@ pub struct ZoneRow {
 }
 
 /// `zones.sqlite`, open.
-pub struct ZoneStore { _private: () }
+pub struct ZoneStore {
+    _private: (),
+}
 
 /// A zone as read at start. Owners come through the callback of [`ZoneStore::open`]'s loader.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub struct Loaded { pub applied_index: u64, pub window: Vec<u8>, pub zones: Vec<ZoneRow> }
+pub struct Loaded {
+    pub applied_index: u64,
+    pub window: Vec<u8>,
+    pub zones: Vec<ZoneRow>,
+}
 
 impl ZoneStore {
     /// Opens or creates `directory/zones.sqlite`.
-    pub async fn open(_directory: &std::path::Path) -> Result<(ZoneStore, Loaded), super::OpenError> { todo!() }
+    pub async fn open(_directory: &std::path::Path) -> Result<(ZoneStore, Loaded), super::OpenError> {
+        todo!()
+    }
     /// Streams the owner rows of a zone in key order.
-    pub async fn owners(&mut self, _zone: u64, _each: &mut dyn FnMut(&[u8])) -> Result<(), super::OpenError> { todo!() }
+    pub async fn owners(&mut self, _zone: u64, _each: &mut dyn FnMut(&[u8])) -> Result<(), super::OpenError> {
+        todo!()
+    }
     /// Streams the changesets of a zone in order.
-    pub async fn changesets(&mut self, _zone: u64, _each: &mut dyn FnMut(u64, &[u8])) -> Result<(), super::OpenError> { todo!() }
+    pub async fn changesets(
+        &mut self,
+        _zone: u64,
+        _each: &mut dyn FnMut(u64, &[u8]),
+    ) -> Result<(), super::OpenError> {
+        todo!()
+    }
     /// Writes a checkpoint: one transaction, not synced (WAL, synchronous=NORMAL).
-    pub async fn write(&mut self, _checkpoint: Checkpoint) -> Result<(), super::WriteError> { todo!() }
+    pub async fn write(&mut self, _checkpoint: Checkpoint) -> Result<(), super::WriteError> {
+        todo!()
+    }
     /// Syncs everything written so far to disk; afterwards the last written applied_index is durable against power loss.
-    pub async fn sync(&mut self) -> Result<(), super::WriteError> { todo!() }
+    pub async fn sync(&mut self) -> Result<(), super::WriteError> {
+        todo!()
+    }
 }

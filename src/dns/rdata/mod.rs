@@ -27,16 +27,36 @@ pub struct RdataTextError {
 pub struct BadRdata;
 
 /// Text to wire: all tokens behind the type mnemonic; appends uncompressed RDATA to `out`.
-pub fn from_text(_rtype: RrType, _tokens: &[Token<'_>], _origin: &Name, _out: &mut Vec<u8>) -> Result<(), RdataTextError> { todo!() }
+pub fn from_text(
+    _rtype: RrType,
+    _tokens: &[Token<'_>],
+    _origin: &Name,
+    _out: &mut Vec<u8>,
+) -> Result<(), RdataTextError> {
+    todo!()
+}
 /// Wire to text, as BIND prints it on one line.
-pub fn to_text(_rtype: RrType, _rdata: &[u8]) -> String { todo!() }
+pub fn to_text(_rtype: RrType, _rdata: &[u8]) -> String {
+    todo!()
+}
 /// Reads RDLENGTH octets at the reader, expands compression where the type may have it, checks the form,
 /// and appends uncompressed RDATA.
-pub fn read_wire(_rtype: RrType, _rdlen: usize, _reader: &mut Reader<'_>, _out: &mut Vec<u8>) -> Result<(), BadRdata> { todo!() }
+pub fn read_wire(
+    _rtype: RrType,
+    _rdlen: usize,
+    _reader: &mut Reader<'_>,
+    _out: &mut Vec<u8>,
+) -> Result<(), BadRdata> {
+    todo!()
+}
 /// Checks uncompressed RDATA.
-pub fn check(_rtype: RrType, _rdata: &[u8]) -> Result<(), BadRdata> { todo!() }
+pub fn check(_rtype: RrType, _rdata: &[u8]) -> Result<(), BadRdata> {
+    todo!()
+}
 /// Canonical form (RFC 4034 §6.2, RFC 6840 §5.1): names in it lower-cased where the type asks for it.
-pub fn canonical(_rtype: RrType, _rdata: &[u8]) -> Vec<u8> { todo!() }
+pub fn canonical(_rtype: RrType, _rdata: &[u8]) -> Vec<u8> {
+    todo!()
+}
 /// A domain name inside RDATA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbeddedName {
@@ -48,11 +68,25 @@ pub struct EmbeddedName {
     pub compressible: bool,
 }
 /// The names inside RDATA, in order.
-pub fn names(_rtype: RrType, _rdata: &[u8]) -> impl Iterator<Item = EmbeddedName> { [].into_iter() }
+pub fn names(_rtype: RrType, _rdata: &[u8]) -> impl Iterator<Item = EmbeddedName> {
+    [].into_iter()
+}
 /// The mnemonic of a type ("A", "TYPE65280").
-pub fn mnemonic(_rtype: RrType) -> std::borrow::Cow<'static, str> { todo!() }
+pub fn mnemonic(_rtype: RrType) -> std::borrow::Cow<'static, str> {
+    todo!()
+}
 /// A type from its mnemonic or TYPEnnn, in any case.
-pub fn from_mnemonic(_text: &[u8]) -> Option<RrType> { todo!() }
+pub fn from_mnemonic(_text: &[u8]) -> Option<RrType> {
+    todo!()
+}
 
-impl std::fmt::Display for RrType { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(&mnemonic(*self)) } }
-impl std::fmt::Debug for RrType { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(&mnemonic(*self)) } }
+impl std::fmt::Display for RrType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&mnemonic(*self))
+    }
+}
+impl std::fmt::Debug for RrType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&mnemonic(*self))
+    }
+}
