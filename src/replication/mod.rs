@@ -1,6 +1,7 @@
 //! Skeleton: One log, the same state everywhere.
 pub mod command;
 pub mod driver;
+pub mod load;
 pub mod message;
 pub mod proposer;
 pub mod replica;

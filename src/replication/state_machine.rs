@@ -156,7 +156,8 @@ impl StateMachine {
                 return Err(damaged("its journal does not end at its serial"));
             }
             journal.extend(changesets.iter().map(|(index, changeset)| (*index, changeset.wire_bytes())));
-            let zone = Arc::new(Zone::new(row.name.clone(), self.limits.journal_bytes_max));
+            let zone =
+                Arc::new(Zone::new(row.name.clone(), row.file_digest.clone(), self.limits.journal_bytes_max));
             zone.publish(Arc::new(contents), None);
             zone.restore_journal(changesets.into_iter().map(|(_, changeset)| Arc::new(changeset)));
             self.zones.insert(Arc::clone(&zone));
@@ -184,11 +185,6 @@ impl StateMachine {
     /// The zones this state publishes into.
     pub fn zones(&self) -> &Zones {
         &self.zones
-    }
-
-    /// The digest of the zone file that a served zone was loaded from; `None` if the zone is not served.
-    pub fn file_digest(&self, zone: &Name) -> Option<&[u8]> {
-        self.served.get(zone).map(|id| self.held[id].file_digest.as_slice())
     }
 
     /// Applies the entry at `log_index`, which must be the next one: the outcome of each command, or `None`
@@ -319,7 +315,8 @@ impl StateMachine {
             self.drop_held(id);
             return Outcome::Rejected;
         }
-        let zone = Arc::new(Zone::new(held.name.clone(), self.limits.journal_bytes_max));
+        let zone =
+            Arc::new(Zone::new(held.name.clone(), held.file_digest.clone(), self.limits.journal_bytes_max));
         let held = self.held.get_mut(&id).expect("found above");
         let Stage::Loading { contents, .. } =
             std::mem::replace(&mut held.stage, Stage::Served(Arc::clone(&zone)))

@@ -1,4 +1,10 @@
 //! The zones a server holds: found by the longest match, published to readers that never lock.
+//!
+//! ```text
+//! query name ──► ZoneTable::find ──► Zone ──► current Contents        lock-free: one pointer load each
+//!                                       └──► Journal (IXFR)           behind a mutex: transfers and apply only
+//! ```
+
 use super::{Contents, journal::Journal};
 use crate::dns::Name;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -10,19 +16,32 @@ use std::{
 /// A zone that is served: its current version and the journal for IXFR.
 pub struct Zone {
     name: Name,
+    file_digest: Vec<u8>,
     contents: ArcSwapOption<Contents>,
     journal: Mutex<Journal>,
 }
 
 impl Zone {
     /// A zone without contents: queries for it get SERVFAIL until [`Zone::publish`].
-    pub fn new(name: Name, journal_bytes_max: usize) -> Zone {
-        Zone { name, contents: ArcSwapOption::empty(), journal: Mutex::new(Journal::new(journal_bytes_max)) }
+    ///
+    /// `file_digest` is that of the zone file it was made from; empty if there was none.
+    pub fn new(name: Name, file_digest: Vec<u8>, journal_bytes_max: usize) -> Zone {
+        Zone {
+            name,
+            file_digest,
+            contents: ArcSwapOption::empty(),
+            journal: Mutex::new(Journal::new(journal_bytes_max)),
+        }
     }
 
     /// The apex name.
     pub fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// The digest of the zone file it was made from; empty if there was none.
+    pub fn file_digest(&self) -> &[u8] {
+        &self.file_digest
     }
 
     /// The current version; `None` while the zone is not loaded.
