@@ -1,11 +1,185 @@
-//! Skeleton: EDNS(0): the OPT pseudo-RR (RFC 6891).
+//! EDNS(0): the OPT pseudo-RR (RFC 6891).
+//!
+//! ```text
+//! owner  TYPE  CLASS     TTL                                 RDATA
+//! root   41    UDP size  extended rcode | version | DO | 0   { code, length, data }*
+//! ```
+//!
+//! Not here: what an option means (`nameserver`), and that there is at most one OPT (`message`).
+
+use super::wire::{Malformed, Reader};
+use super::{Rcode, RrType};
+
+/// The only version there is (RFC 6891 §6.1.3).
+pub const VERSION: u8 = 0;
+/// A UDP size below this counts as this (RFC 6891 §6.2.3).
+pub const UDP_BYTES_MIN: u16 = 512;
+/// What we announce: fits every path without fragments (BIND's default of `edns-udp-size`).
+pub const UDP_BYTES_DEFAULT: u16 = 1232;
+/// Options kept of one OPT RR; what comes behind is checked for its form and forgotten.
+const OPTIONS_MAX: usize = 32;
+/// Octets of an OPT RR without options.
+const FIXED_BYTES: usize = 11;
+const DNSSEC_OK: u32 = 0x8000;
+
+/// Codes of EDNS options (RFC 6891 §9).
+#[allow(missing_docs)]
+pub mod option {
+    pub const NSID: u16 = 3;
+    pub const CLIENT_SUBNET: u16 = 8;
+    pub const EXPIRE: u16 = 9;
+    pub const COOKIE: u16 = 10;
+    pub const TCP_KEEPALIVE: u16 = 11;
+    pub const PADDING: u16 = 12;
+    pub const EXTENDED_ERROR: u16 = 15;
+}
+
 /// What an OPT RR says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Edns {
+    /// The largest UDP message the sender takes, as it was written.
     pub udp_size: u16,
+    /// The upper eight bits of the response code.
     pub extended_rcode: u8,
+    /// The version.
     pub version: u8,
+    /// The DO bit (RFC 3225).
     pub dnssec_ok: bool,
+    /// Options in the order they came.
     pub options: Vec<(u16, Box<[u8]>)>,
+}
+
+impl Default for Edns {
+    fn default() -> Edns {
+        Edns {
+            udp_size: UDP_BYTES_DEFAULT,
+            extended_rcode: 0,
+            version: VERSION,
+            dnssec_ok: false,
+            options: Vec::new(),
+        }
+    }
+}
+
+impl Edns {
+    /// Reads CLASS, TTL and RDATA of an OPT RR.
+    ///
+    /// # Errors
+    /// [`Malformed`] if an option runs over the end of the RDATA.
+    pub fn parse(class: u16, ttl: u32, rdata: &[u8]) -> Result<Edns, Malformed> {
+        let [extended_rcode, version, ..] = ttl.to_be_bytes();
+        let mut options = Vec::new();
+        let mut reader = Reader::new(rdata, 0);
+        while !reader.rest().is_empty() {
+            let code = reader.u16()?;
+            let length = usize::from(reader.u16()?);
+            let data = reader.bytes(length)?;
+            if options.len() < OPTIONS_MAX {
+                options.push((code, data.into()));
+            }
+        }
+        Ok(Edns { udp_size: class, extended_rcode, version, dnssec_ok: ttl & DNSSEC_OK != 0, options })
+    }
+
+    /// The OPT RR of a response to a request with this one: our size, our version, DO copied (RFC 3225 §3).
+    pub fn response(&self) -> Edns {
+        Edns { dnssec_ok: self.dnssec_ok, ..Edns::default() }
+    }
+
+    /// Whether the version is one we do not know, which asks for BADVERS (RFC 6891 §6.1.3).
+    pub fn is_bad_version(&self) -> bool {
+        self.version != VERSION
+    }
+
+    /// The largest UDP response the sender takes, at least 512 octets.
+    pub fn response_bytes_max(&self) -> usize {
+        usize::from(self.udp_size.max(UDP_BYTES_MIN))
+    }
+
+    /// The data of the first option with this code.
+    pub fn option(&self, code: u16) -> Option<&[u8]> {
+        self.options.iter().find(|option| option.0 == code).map(|option| &*option.1)
+    }
+
+    /// Octets of the OPT RR.
+    pub fn wire_len(&self) -> usize {
+        FIXED_BYTES + self.options.iter().map(|option| 4 + option.1.len()).sum::<usize>()
+    }
+
+    /// Appends the OPT RR, with the upper bits of the response code `rcode`.
+    pub fn write(&self, rcode: Rcode, out: &mut Vec<u8>) {
+        let flags = if self.dnssec_ok { DNSSEC_OK } else { 0 };
+        let ttl = u32::from(rcode.0 >> 4 & 0xff) << 24 | u32::from(self.version) << 16 | flags;
+        let rdata_len = self.wire_len() - FIXED_BYTES;
+        out.push(0);
+        out.extend_from_slice(&RrType::OPT.0.to_be_bytes());
+        out.extend_from_slice(&self.udp_size.to_be_bytes());
+        out.extend_from_slice(&ttl.to_be_bytes());
+        out.extend_from_slice(&(rdata_len as u16).to_be_bytes());
+        for (code, data) in &self.options {
+            out.extend_from_slice(&code.to_be_bytes());
+            out.extend_from_slice(&(data.len() as u16).to_be_bytes());
+            out.extend_from_slice(data);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opt(edns: &Edns, rcode: Rcode) -> Vec<u8> {
+        let mut out = Vec::new();
+        edns.write(rcode, &mut out);
+        out
+    }
+
+    fn parse(wire: &[u8]) -> Result<Edns, Malformed> {
+        let mut reader = Reader::new(wire, 3);
+        let (class, ttl) = (reader.u16()?, reader.u32()?);
+        let length = usize::from(reader.u16()?);
+        Edns::parse(class, ttl, reader.bytes(length)?)
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let edns = Edns {
+            udp_size: 4096,
+            extended_rcode: 1,
+            version: 0,
+            dnssec_ok: true,
+            options: vec![(option::NSID, Box::new([])), (option::COOKIE, Box::new([1, 2, 3, 4, 5, 6, 7, 8]))],
+        };
+        let wire = opt(&edns, Rcode::BADVERS);
+        assert_eq!(wire.len(), edns.wire_len());
+        assert_eq!(parse(&wire), Ok(edns));
+    }
+
+    #[test]
+    fn a_plain_opt_is_written_as_bind_writes_it() {
+        assert_eq!(opt(&Edns::default(), Rcode::NOERROR), [0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(opt(&Edns::default(), Rcode::BADVERS), [0, 0, 41, 0x04, 0xd0, 1, 0, 0, 0, 0, 0]);
+        let dnssec_ok = Edns { dnssec_ok: true, ..Edns::default() };
+        assert_eq!(opt(&dnssec_ok.response(), Rcode::NOERROR), [0, 0, 41, 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0]);
+    }
+
+    #[test]
+    fn options_that_overrun_the_rdata_are_malformed() {
+        for rdata in [&[0, 3][..], &[0, 3, 0], &[0, 3, 0, 1], &[0, 3, 0, 0, 9], &[0, 3, 0xff, 0xff, 1]] {
+            assert_eq!(Edns::parse(512, 0, rdata), Err(Malformed), "{rdata:?}");
+        }
+    }
+
+    #[test]
+    fn options_are_bounded() {
+        let edns = Edns::parse(512, 0, &[0; 4 * 1000]).expect("well-formed");
+        assert_eq!(edns.options.len(), OPTIONS_MAX);
+    }
+
+    #[test]
+    fn sizes_below_512_count_as_512() {
+        for (udp_size, octets) in [(0, 512), (511, 512), (512, 512), (1232, 1232), (65535, 65535)] {
+            assert_eq!(Edns { udp_size, ..Edns::default() }.response_bytes_max(), octets);
+        }
+    }
 }

@@ -12,6 +12,7 @@
 //! Not here: what a zone is (`zone`), how a master file is tokenised (`zonefile`), who may ask what
 //! (`nameserver`).
 
+mod compression;
 pub mod edns;
 pub mod message;
 pub mod name;
