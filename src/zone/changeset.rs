@@ -1,44 +1,369 @@
-//! Skeleton: The difference between two versions of a zone.
+//! The difference between two versions of a zone.
+//!
+//! ```text
+//! Transaction ──► Changeset ──► journal ──► IXFR difference sequence
+//!                     │  apply
+//! version n ──────────┴───────► version n + 1
+//! ```
+//!
+//! Invariants: `apply(diff(a, b), a) == b`; the first record removed and the first one added are the SOAs of
+//! the two versions; a record whose TTL changed is removed and added.
+//!
+//! Not here: how a changeset comes to be from an UPDATE ([`super::update`]), how many are kept
+//! ([`super::journal`]).
+
 use super::Contents;
-use crate::dns::Record;
+use crate::dns::name::{self, Name};
+use crate::dns::{Record, RrType, Rrset};
+use std::collections::BTreeMap;
+
 /// What one version lacks and has against the one before: a difference sequence of IXFR (RFC 1995 §4).
 /// Both SOA records are included: `removed[0]` is the old, `added[0]` the new one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Changeset {
+    /// The serial of the version it applies to.
     pub from_serial: u32,
+    /// The serial of the version it leads to.
     pub to_serial: u32,
+    /// Records to take away, the old SOA first.
     pub removed: Vec<Record>,
+    /// Records to add, the new SOA first.
     pub added: Vec<Record>,
 }
+
+/// The changeset does not fit the version it was applied to.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("changeset {from_serial} -> {to_serial} does not fit serial {found}")]
+pub struct Mismatch {
+    /// The serial the changeset starts from.
+    pub from_serial: u32,
+    /// The serial the changeset leads to.
+    pub to_serial: u32,
+    /// The serial of the version it was applied to.
+    pub found: u32,
+}
+
+/// Octets of a record on the wire that are neither owner nor RDATA: type, class, TTL, RDLENGTH.
+const FIXED_BYTES: usize = 10;
+
 impl Changeset {
     /// The difference of two whole versions.
-    pub fn diff(_from: &Contents, _to: &Contents) -> Changeset {
-        todo!()
+    ///
+    /// Walks both in canonical order, so it costs a pass over each.
+    pub fn diff(from: &Contents, to: &Contents) -> Changeset {
+        let mut changes = Changes::default();
+        let (mut old, mut new) = (from.nodes().peekable(), to.nodes().peekable());
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => break,
+                (Some(_), None) => std::cmp::Ordering::Less,
+                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (Some(a), Some(b)) => a.owner().cmp(&b.owner()),
+            };
+            let before = if order.is_le() { old.next() } else { None };
+            let after = if order.is_ge() { new.next() } else { None };
+            let mut rrsets: BTreeMap<RrType, (Option<Rrset>, Option<Rrset>)> = BTreeMap::new();
+            if let Some(node) = &before {
+                for rrset in node.rrsets() {
+                    let rtype = rrset.rtype;
+                    rrsets.entry(rtype).or_default().0 = Some(rrset);
+                }
+            }
+            if let Some(node) = &after {
+                for rrset in node.rrsets() {
+                    let rtype = rrset.rtype;
+                    rrsets.entry(rtype).or_default().1 = Some(rrset);
+                }
+            }
+            for (before, after) in rrsets.values() {
+                changes.rrset(before.as_ref(), after.as_ref());
+            }
+        }
+        changes.into_changeset(from.soa(), to.soa())
     }
+
     /// Applies it; an error, and nothing changed, if it does not fit.
-    pub fn apply(&self, _contents: &mut Contents) -> Result<(), Mismatch> {
-        todo!()
+    ///
+    /// It fits if the serial is the one it starts from, every record it removes is there with the same TTL,
+    /// and none it adds is.
+    pub fn apply(&self, contents: &mut Contents) -> Result<(), Mismatch> {
+        let mismatch = || Mismatch {
+            from_serial: self.from_serial,
+            to_serial: self.to_serial,
+            found: contents.serial(),
+        };
+        if contents.serial() != self.from_serial {
+            return Err(mismatch());
+        }
+        let mut rrsets: BTreeMap<(&Name, RrType), Option<Rrset>> = BTreeMap::new();
+        for record in &self.removed {
+            let rrset = rrsets
+                .entry((&record.owner, record.rtype))
+                .or_insert_with(|| contents.rrset(&record.owner, record.rtype));
+            if !remove_rdata(rrset, record) {
+                return Err(mismatch());
+            }
+        }
+        for record in &self.added {
+            let rrset = rrsets
+                .entry((&record.owner, record.rtype))
+                .or_insert_with(|| contents.rrset(&record.owner, record.rtype));
+            if !add_rdata(rrset, record) {
+                return Err(mismatch());
+            }
+        }
+        match rrsets.get(&(contents.apex(), RrType::SOA)) {
+            Some(Some(soa))
+                if soa.rdatas.len() == 1 && soa_serial(&soa.rdatas[0]) == Some(self.to_serial) => {}
+            _ => return Err(mismatch()),
+        }
+        for ((owner, rtype), rrset) in &rrsets {
+            match rrset {
+                Some(rrset) => contents.put(rrset),
+                None => {
+                    contents.remove(owner, *rtype);
+                }
+            }
+        }
+        Ok(())
     }
+
     /// Bytes for the journal.
-    pub fn encode(&self, _out: &mut Vec<u8>) {
-        todo!()
+    ///
+    /// ```text
+    /// from u32 | to u32 | removed u32 | added u32 | records
+    /// record = owner (wire) | type u16 | class u16 | ttl u32 | rdlength u16 | rdata
+    /// ```
+    /// All numbers are big-endian. An owner equal to that of the record before is one octet 0xff.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.reserve(16 + self.wire_bytes());
+        for number in [self.from_serial, self.to_serial, count(&self.removed), count(&self.added)] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        let mut owner: Option<&Name> = None;
+        for record in self.removed.iter().chain(&self.added) {
+            match owner {
+                Some(before) if before.eq_case(&record.owner) => out.push(SAME_OWNER),
+                _ => out.extend_from_slice(record.owner.as_wire()),
+            }
+            owner = Some(&record.owner);
+            out.extend_from_slice(&record.rtype.0.to_be_bytes());
+            out.extend_from_slice(&record.class.0.to_be_bytes());
+            out.extend_from_slice(&record.ttl.to_be_bytes());
+            let rdlength = u16::try_from(record.rdata.len()).expect("RDATA has at most 65,535 octets");
+            out.extend_from_slice(&rdlength.to_be_bytes());
+            out.extend_from_slice(&record.rdata);
+        }
     }
-    /// Reads [`Changeset::encode`]'s bytes.
-    pub fn decode(_bytes: &[u8]) -> Option<Changeset> {
-        todo!()
+
+    /// Reads [`Changeset::encode`]'s bytes; `None` if they are anything else.
+    pub fn decode(bytes: &[u8]) -> Option<Changeset> {
+        let mut rest = Bytes(bytes);
+        let (from_serial, to_serial) = (rest.u32()?, rest.u32()?);
+        let (removed_count, added_count) = (rest.u32()? as usize, rest.u32()? as usize);
+        let mut owner = None;
+        let removed = rest.records(removed_count, &mut owner)?;
+        let added = rest.records(added_count, &mut owner)?;
+        rest.0.is_empty().then_some(Changeset { from_serial, to_serial, removed, added })
     }
-    /// Octets of wire format of all records, for bounds.
+
+    /// Octets of wire format of all records, uncompressed, for bounds.
     pub fn wire_bytes(&self) -> usize {
-        todo!()
+        let bytes = |record: &Record| record.owner.as_wire().len() + FIXED_BYTES + record.rdata.len();
+        self.removed.iter().chain(&self.added).map(bytes).sum()
     }
 }
-/// The changeset does not fit the version it was applied to.
-#[derive(Debug, thiserror::Error)]
-#[error("changeset {from_serial} -> {to_serial} does not fit serial {found}")]
-#[allow(missing_docs)]
-pub struct Mismatch {
-    pub from_serial: u32,
-    pub to_serial: u32,
-    pub found: u32,
+
+/// Stands for the owner of the record before; no wire name starts with it.
+const SAME_OWNER: u8 = 0xff;
+
+fn count(records: &[Record]) -> u32 {
+    u32::try_from(records.len()).expect("a changeset has fewer than 2^32 records")
+}
+
+/// The serial in the RDATA of an SOA record.
+pub fn soa_serial(rdata: &[u8]) -> Option<u32> {
+    let at = soa_serial_offset(rdata)?;
+    Some(u32::from_be_bytes(rdata.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// Where the serial stands in the RDATA of an SOA record.
+pub(super) fn soa_serial_offset(rdata: &[u8]) -> Option<usize> {
+    let mname = name::wire_len(rdata)?;
+    Some(mname + name::wire_len(rdata.get(mname..)?)?)
+}
+
+/// Takes one record out of an RRset; an RRset without records becomes `None`. False if it is not there.
+fn remove_rdata(rrset: &mut Option<Rrset>, record: &Record) -> bool {
+    let Some(found) = rrset else { return false };
+    let Some(at) = found.rdatas.iter().position(|rdata| *rdata == record.rdata) else { return false };
+    if found.ttl != record.ttl {
+        return false;
+    }
+    found.rdatas.remove(at);
+    if found.rdatas.is_empty() {
+        *rrset = None;
+    }
+    true
+}
+
+/// Puts one record into an RRset. False if it is there, or the others have another TTL.
+fn add_rdata(rrset: &mut Option<Rrset>, record: &Record) -> bool {
+    let Record { owner, rtype, ttl, rdata, .. } = record;
+    match rrset {
+        None => {
+            *rrset =
+                Some(Rrset { owner: owner.clone(), rtype: *rtype, ttl: *ttl, rdatas: vec![rdata.clone()] });
+            true
+        }
+        Some(found) if found.ttl != *ttl || found.rdatas.contains(rdata) => false,
+        Some(found) => {
+            found.rdatas.push(rdata.clone());
+            true
+        }
+    }
+}
+
+/// Collects the records that differ, RRset by RRset; SOAs of the apex are put in front at the end.
+#[derive(Default)]
+pub(super) struct Changes {
+    removed: Vec<Record>,
+    added: Vec<Record>,
+}
+
+impl Changes {
+    /// Notes what differs between two versions of one RRset. SOAs are left to [`Changes::into_changeset`].
+    pub(super) fn rrset(&mut self, before: Option<&Rrset>, after: Option<&Rrset>) {
+        let lacks = |rrset: Option<&Rrset>, ttl: u32, rdata: &[u8]| {
+            !rrset.is_some_and(|rrset| rrset.ttl == ttl && rrset.rdatas.iter().any(|other| **other == *rdata))
+        };
+        let note = |from: Option<&Rrset>, other: Option<&Rrset>, records: &mut Vec<Record>| {
+            let Some(rrset) = from.filter(|rrset| rrset.rtype != RrType::SOA) else { return };
+            for rdata in rrset.rdatas.iter().filter(|rdata| lacks(other, rrset.ttl, rdata)) {
+                records.push(Record::new(rrset.owner.clone(), rrset.rtype, rrset.ttl, rdata.clone()));
+            }
+        };
+        note(before, after, &mut self.removed);
+        note(after, before, &mut self.added);
+    }
+
+    /// Whether nothing differs.
+    pub(super) fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.added.is_empty()
+    }
+
+    /// The changeset between two versions with these SOAs.
+    pub(super) fn into_changeset(mut self, from: Option<Rrset>, to: Option<Rrset>) -> Changeset {
+        let serial =
+            |soa: &Option<Rrset>| soa.as_ref().and_then(|soa| soa_serial(soa.rdatas.first()?)).unwrap_or(0);
+        let (from_serial, to_serial) = (serial(&from), serial(&to));
+        for (soa, records) in [(from, &mut self.removed), (to, &mut self.added)] {
+            let records_of = |soa: Rrset| {
+                let Rrset { owner, rtype, ttl, rdatas } = soa;
+                rdatas.into_iter().map(move |rdata| Record::new(owner.clone(), rtype, ttl, rdata))
+            };
+            records.splice(0..0, soa.into_iter().flat_map(records_of));
+        }
+        Changeset { from_serial, to_serial, removed: self.removed, added: self.added }
+    }
+}
+
+/// What is left to decode.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        Some(u16::from_be_bytes(self.take(2)?.try_into().ok()?))
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn records(&mut self, count: usize, owner: &mut Option<Name>) -> Option<Vec<Record>> {
+        // A count that the bytes cannot hold is refused before it is used as a capacity.
+        if count > self.0.len() / (1 + FIXED_BYTES) {
+            return None;
+        }
+        let mut records = Vec::with_capacity(count);
+        for _ in 0..count {
+            records.push(self.record(owner)?);
+        }
+        Some(records)
+    }
+
+    fn record(&mut self, owner: &mut Option<Name>) -> Option<Record> {
+        if *self.0.first()? == SAME_OWNER {
+            self.take(1)?;
+        } else {
+            let wire = self.take(name::wire_len(self.0)?)?;
+            *owner = Some(Name::from_wire(wire).ok()?);
+        }
+        let (rtype, class, ttl) = (RrType(self.u16()?), crate::dns::Class(self.u16()?), self.u32()?);
+        let rdlength = usize::from(self.u16()?);
+        Some(Record { owner: owner.clone()?, rtype, class, ttl, rdata: self.take(rdlength)?.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record() -> impl Strategy<Value = Record> {
+        let label = proptest::collection::vec(any::<u8>(), 1..8);
+        let labels = proptest::collection::vec(label, 0..4);
+        let rdata = proptest::collection::vec(any::<u8>(), 0..40);
+        (labels, any::<u16>(), any::<u32>(), rdata).prop_map(|(labels, rtype, ttl, rdata)| {
+            let owner =
+                labels.iter().fold(Name::root(), |name, label| name.child(label).expect("a short name"));
+            Record::new(owner, RrType(rtype), ttl, rdata)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn encoding_round_trips_and_no_part_of_it_decodes(
+            removed in proptest::collection::vec(record(), 0..6),
+            added in proptest::collection::vec(record(), 0..6),
+            (from_serial, to_serial) in any::<(u32, u32)>(),
+        ) {
+            let changeset = Changeset { from_serial, to_serial, removed, added };
+            let mut bytes = Vec::new();
+            changeset.encode(&mut bytes);
+            let decoded = Changeset::decode(&bytes).expect("it was just encoded");
+            prop_assert_eq!(&decoded, &changeset);
+            // Equality of names ignores case; the encoding does not.
+            let mut again = Vec::new();
+            decoded.encode(&mut again);
+            prop_assert_eq!(&again, &bytes);
+            for cut in 0..bytes.len() {
+                prop_assert_eq!(Changeset::decode(&bytes[..cut]), None);
+            }
+            bytes.push(0);
+            prop_assert_eq!(Changeset::decode(&bytes), None);
+        }
+
+        #[test]
+        fn decoding_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Changeset::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_count_beyond_the_bytes_is_refused_without_an_allocation() {
+        let mut bytes = vec![0; 8];
+        bytes.extend_from_slice(&[0xff; 8]);
+        assert_eq!(Changeset::decode(&bytes), None);
+        // The first record cannot repeat an owner.
+        let mut bytes = vec![0; 8];
+        bytes.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 0, SAME_OWNER, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(Changeset::decode(&bytes), None);
+    }
 }

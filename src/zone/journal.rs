@@ -1,26 +1,143 @@
-//! Skeleton: The recent changesets of one zone, kept in memory for IXFR.
+//! The recent changesets of one zone, kept in memory for IXFR.
+//!
+//! ```text
+//! oldest                                             newest
+//! [ 7 -> 8 ][ 8 -> 9 ][ 9 -> 1000 ][ 1000 -> 1001 ]          since(9) = the last two
+//! ```
+//!
+//! Invariants: each changeset starts at the serial where the one before ends; the records held stay within
+//! the bound. Not here: what a changeset is ([`super::changeset`]), its durable copy (`store`).
+
 use super::Changeset;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
 /// A contiguous run of changesets, bounded in bytes; the newest `to_serial` is the zone's serial.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
-    _private: (),
+    /// Each with its `from_serial` beside it, so that a search does not touch every changeset.
+    changesets: VecDeque<(u32, Arc<Changeset>)>,
+    bytes: usize,
+    bytes_max: usize,
 }
+
 impl Journal {
     /// An empty journal that holds at most `bytes_max` octets of records.
-    pub fn new(_bytes_max: usize) -> Journal {
-        todo!()
+    pub fn new(bytes_max: usize) -> Journal {
+        Journal { changesets: VecDeque::new(), bytes: 0, bytes_max }
     }
+
     /// Appends; drops the oldest ones over the bound; clears first if it does not continue the run.
-    pub fn push(&mut self, _changeset: Arc<Changeset>) {
-        todo!()
+    ///
+    /// A changeset that alone is over the bound leaves the journal empty: the history ends there.
+    pub fn push(&mut self, changeset: Arc<Changeset>) {
+        if self.changesets.back().is_some_and(|(_, newest)| newest.to_serial != changeset.from_serial) {
+            self.clear();
+        }
+        self.bytes = self.bytes.saturating_add(changeset.wire_bytes());
+        self.changesets.push_back((changeset.from_serial, changeset));
+        while self.bytes > self.bytes_max {
+            let Some((_, oldest)) = self.changesets.pop_front() else { break };
+            self.bytes -= oldest.wire_bytes();
+        }
     }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
-        todo!()
+        self.changesets.clear();
+        self.bytes = 0;
     }
+
     /// Changesets that lead from `serial` to the newest; `None` if `serial` is not in the history.
-    pub fn since(&self, _serial: u32) -> Option<Vec<Arc<Changeset>>> {
-        todo!()
+    ///
+    /// The newest serial itself is in the history and gives an empty run, unless the journal is empty.
+    pub fn since(&self, serial: u32) -> Option<Vec<Arc<Changeset>>> {
+        if self.changesets.back()?.1.to_serial == serial {
+            return Some(Vec::new());
+        }
+        // Serials grow along the run, but a run that goes around the circle of RFC 1982 can hold the same
+        // serial twice: the one nearest to the newest is the one a living secondary has.
+        let start = self.changesets.iter().rposition(|(from_serial, _)| *from_serial == serial)?;
+        Some(self.changesets.range(start..).map(|(_, changeset)| Arc::clone(changeset)).collect())
+    }
+
+    /// Octets of records held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::{Record, RrType};
+
+    fn changeset(from_serial: u32, to_serial: u32) -> Arc<Changeset> {
+        let soa = |serial: u32| {
+            let mut rdata = vec![0, 0];
+            rdata.extend_from_slice(&serial.to_be_bytes());
+            rdata.extend_from_slice(&[0; 16]);
+            Record::new("example.".parse().unwrap(), RrType::SOA, 60, rdata)
+        };
+        Arc::new(Changeset {
+            from_serial,
+            to_serial,
+            removed: vec![soa(from_serial)],
+            added: vec![soa(to_serial)],
+        })
+    }
+
+    fn runs(journal: &Journal, serial: u32) -> Option<Vec<(u32, u32)>> {
+        Some(journal.since(serial)?.iter().map(|c| (c.from_serial, c.to_serial)).collect())
+    }
+
+    #[test]
+    fn a_serial_in_the_history_gives_the_changesets_after_it() {
+        let mut journal = Journal::new(10_000);
+        assert_eq!(runs(&journal, 1), None);
+        for (from, to) in [(1, 2), (2, 1000), (1000, 1001)] {
+            journal.push(changeset(from, to));
+        }
+        assert_eq!(runs(&journal, 1), Some(vec![(1, 2), (2, 1000), (1000, 1001)]));
+        assert_eq!(runs(&journal, 1000), Some(vec![(1000, 1001)]));
+        assert_eq!(runs(&journal, 1001), Some(vec![]));
+        assert_eq!(runs(&journal, 3), None);
+        assert_eq!(runs(&journal, 1002), None);
+    }
+
+    #[test]
+    fn a_changeset_that_does_not_continue_the_run_starts_a_new_one() {
+        let mut journal = Journal::new(10_000);
+        journal.push(changeset(1, 2));
+        journal.push(changeset(5, 6));
+        assert_eq!(runs(&journal, 1), None);
+        assert_eq!(runs(&journal, 5), Some(vec![(5, 6)]));
+        assert_eq!(journal.bytes(), changeset(5, 6).wire_bytes());
+    }
+
+    #[test]
+    fn the_oldest_are_dropped_over_the_bound() {
+        let one = changeset(1, 2).wire_bytes();
+        let mut journal = Journal::new(2 * one);
+        for serial in 1..=5 {
+            journal.push(changeset(serial, serial + 1));
+        }
+        assert_eq!(journal.bytes(), 2 * one);
+        assert_eq!(runs(&journal, 3), None);
+        assert_eq!(runs(&journal, 4), Some(vec![(4, 5), (5, 6)]));
+
+        let mut journal = Journal::new(one - 1);
+        journal.push(changeset(1, 2));
+        assert_eq!((runs(&journal, 2), journal.bytes()), (None, 0));
+    }
+
+    #[test]
+    fn a_run_around_the_circle_is_answered_from_the_nearest_pass() {
+        let mut journal = Journal::new(10_000);
+        for (from, to) in [(1, 0x7fff_ffff), (0x7fff_ffff, 0xffff_fff0), (0xffff_fff0, 1), (1, 2)] {
+            journal.push(changeset(from, to));
+        }
+        assert_eq!(runs(&journal, 1), Some(vec![(1, 2)]));
+        assert_eq!(runs(&journal, 0xffff_fff0), Some(vec![(0xffff_fff0, 1), (1, 2)]));
     }
 }
