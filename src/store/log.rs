@@ -1,13 +1,36 @@
-//! Skeleton: `log.sqlite`: the consensus log and the promises of this node.
-use std::{collections::VecDeque, sync::Arc};
+//! `log.sqlite`: the consensus log and the promises of this node.
+//!
+//! ```text
+//! ops ──► Rewrite (net effect) ──► plain append: one autocommitted INSERT of k rows        ┐ one fsync
+//!                              └─► promise, accepted, truncation, compaction, many rows:   │
+//!                                  BEGIN; DELETE; DELETE; UPDATE meta; INSERT ...; COMMIT  ┘
+//! ```
+//!
+//! Invariant: reopening gives the state that [`LogState::apply`] gives for the committed operations.
+
+use super::{
+    OpenError, WriteError,
+    database::{Database, Kind},
+    directory::DirectoryLock,
+};
+use crate::clock;
+use sqlx::{Row, sqlite::SqliteRow, sqlite::SqliteSynchronous};
+use std::{
+    collections::VecDeque,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 /// A ballot of the consensus core, as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[allow(missing_docs)]
 pub struct Ballot {
+    /// Which configuration of the cluster.
     pub configuration: u32,
+    /// Grows with every election.
     pub number: u32,
+    /// Breaks ties before the pid does.
     pub priority: u32,
+    /// The candidate.
     pub pid: u64,
 }
 
@@ -19,16 +42,16 @@ pub type EntryBytes = Arc<[u8]>;
 pub enum LogOp {
     /// Drops every entry at `from` and above, then appends (`from` = the end of the log for a plain append).
     Append {
-        /// index of the first new entry
+        /// Index of the first new entry.
         from: u64,
-        /// payloads
+        /// Payloads.
         entries: Vec<EntryBytes>,
     },
     /// Sets the promised ballot.
     Promise(Ballot),
     /// Sets the ballot of the last accept.
     Accepted(Ballot),
-    /// Remembers how far the log is decided. A hint: losing it loses nothing.
+    /// Remembers how far the log is decided; only grows. A hint: losing it loses nothing.
     Decided(u64),
     /// Drops every entry below this index (which may lie beyond the end: the log is then empty and starts there).
     Compact(u64),
@@ -36,12 +59,16 @@ pub enum LogOp {
 
 /// The whole stored log, as read at start and as kept in memory by the replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct LogState {
+    /// The highest ballot promised.
     pub promise: Option<Ballot>,
+    /// The ballot in which the last entry was accepted.
     pub accepted: Option<Ballot>,
+    /// Entries below are decided, as far as this node has noted.
     pub decided_index: u64,
+    /// Index of the first entry kept.
     pub compacted_index: u64,
+    /// The entries from `compacted_index` on.
     pub entries: VecDeque<EntryBytes>,
 }
 
@@ -50,7 +77,11 @@ impl LogState {
     pub fn end(&self) -> u64 {
         self.compacted_index + self.entries.len() as u64
     }
+
     /// Applies one operation: the meaning of [`LogOp`], shared by memory, disk and the simulator's disk.
+    ///
+    /// # Panics
+    /// If an append would leave a gap or reach below the compacted index.
     pub fn apply(&mut self, op: &LogOp) {
         match op {
             LogOp::Append { from, entries } => {
@@ -71,44 +102,529 @@ impl LogState {
     }
 }
 
-/// `log.sqlite`, open. Holds an exclusive lock on the directory through SQLite and a lock file.
-pub struct LogStore {
-    _private: (),
+/// Who a store is: kept beside the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Random, made with the file: a wiped directory gets another one.
+    pub store_id: u64,
+    /// The node it was first opened for.
+    pub node_id: u64,
+    /// Counts the starts of the process; part of every entry id.
+    pub incarnation: u64,
 }
 
-/// What is kept beside the log: who this store is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Identity {
-    /// random, made with the file
-    pub store_id: u64,
-    /// node id it was first opened with
-    pub node_id: u64,
-    /// counts the starts of the process; part of every entry id
-    pub incarnation: u64,
+const KIND: Kind = Kind {
+    file_name: "log.sqlite",
+    thread_name: "log-store",
+    application_id: 0x5452_4d4c,
+    migrations: &[include_str!("schema/log_1.sql")],
+    synchronous: SqliteSynchronous::Full,
+    wal_pages: "1000",
+};
+
+/// Most rows in one INSERT; more take several, within a transaction.
+const ROWS_MAX: usize = 16;
+
+/// One text per number of rows: the statement cache sees no other.
+static INSERTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let insert = |rows| {
+        format!("INSERT INTO log (log_index, decided_index, entry) VALUES {}", row_list(rows, "(?,?,?)"))
+    };
+    (1..=ROWS_MAX).map(insert).collect()
+});
+
+/// `rows` copies of `row`, separated by commas.
+pub(super) fn row_list(rows: usize, row: &str) -> String {
+    vec![row; rows].join(",")
+}
+
+const CREATE: &str = "INSERT INTO meta (id, store_id, node_id, members, incarnation, compacted_index, decided_index) \
+     SELECT 1, ?, ?, ?, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM meta)";
+const START: &str = "UPDATE meta SET incarnation = incarnation + 1";
+const READ_META: &str = "SELECT store_id, node_id, members, incarnation, compacted_index, decided_index, \
+     promise_configuration, promise_number, promise_priority, promise_pid, \
+     accepted_configuration, accepted_number, accepted_priority, accepted_pid FROM meta";
+const READ_ROWS: &str =
+    "SELECT log_index, decided_index, entry FROM log WHERE log_index >= ? ORDER BY log_index LIMIT 64";
+const REWRITE: &str = "BEGIN IMMEDIATE; DELETE FROM log WHERE log_index >= ?; DELETE FROM log WHERE log_index < ?; \
+     UPDATE meta SET compacted_index = ?, decided_index = ?, \
+     promise_configuration = ?, promise_number = ?, promise_priority = ?, promise_pid = ?, \
+     accepted_configuration = ?, accepted_number = ?, accepted_priority = ?, accepted_pid = ?";
+const COMMIT: &str = "COMMIT";
+const READ_PEER: &str = "SELECT store_id FROM peer WHERE node_id = ?";
+const WRITE_PEER: &str = "INSERT INTO peer (node_id, store_id) VALUES (?, ?) \
+     ON CONFLICT (node_id) DO UPDATE SET store_id = excluded.store_id";
+/// Lets the files grow before the first promise instead of under it: an fsync that also has to record a new
+/// file size takes twice as long.
+const PREALLOCATE: &str = "CREATE TABLE IF NOT EXISTS preallocated (bytes BLOB); \
+     INSERT INTO preallocated VALUES (zeroblob(4200000)); DROP TABLE preallocated; PRAGMA wal_checkpoint(PASSIVE)";
+
+/// `log.sqlite`, open. Holds the directory.
+#[derive(Debug)]
+pub struct LogStore {
+    database: Database,
+    /// The stored state but for the entries, of which only the number counts here.
+    head: Head,
+    _lock: DirectoryLock,
+}
+
+#[derive(Clone, Debug)]
+struct Head {
+    promise: Option<Ballot>,
+    accepted: Option<Ballot>,
+    decided_index: u64,
+    compacted_index: u64,
+    end: u64,
 }
 
 impl LogStore {
     /// Opens or creates `directory/log.sqlite`, raises the incarnation (durably), reads everything.
     ///
+    /// `members` are the node ids of the cluster in ascending order, `node_id` alone for a single node: the
+    /// promises in the log hold among them only.
+    ///
     /// # Errors
-    /// [`super::OpenError`]: newer schema, corrupt file, held by another process, belongs to another node id.
+    /// [`OpenError`]: unusable directory, held by another process, newer schema, corrupt file, or the log of
+    /// another node or other members.
     pub async fn open(
-        _directory: &std::path::Path,
-        _node_id: u64,
-    ) -> Result<(LogStore, Identity, LogState), super::OpenError> {
-        todo!()
+        directory: &Path,
+        node_id: u64,
+        members: &[u64],
+    ) -> Result<(LogStore, Identity, LogState), OpenError> {
+        let lock = DirectoryLock::take(directory)?;
+        let mut database = Database::open(directory, &KIND).await?;
+        database.quick_check().await?;
+        let members = members.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        let created = sqlx::query(CREATE)
+            .bind(clock::random_u64() as i64)
+            .bind(node_id as i64)
+            .bind(&members)
+            .execute(&mut database.connection)
+            .await;
+        created.map_err(|e| database.open_error(e))?;
+        let (identity, mut state) = read_meta(&mut database, node_id, &members).await?;
+        read_entries(&mut database, &mut state).await?;
+        let started = sqlx::query(START).execute(&mut database.connection).await;
+        started.map_err(|e| database.open_error(e))?;
+        let grown = sqlx::raw_sql(PREALLOCATE).execute(&mut database.connection).await;
+        grown.map_err(|e| database.open_error(e))?;
+        let head = Head {
+            promise: state.promise,
+            accepted: state.accepted,
+            decided_index: state.decided_index,
+            compacted_index: state.compacted_index,
+            end: state.end(),
+        };
+        Ok((LogStore { database, head, _lock: lock }, identity, state))
     }
+
     /// Makes the operations durable: one transaction, one fsync. Must not be cancelled once polled.
-    pub async fn commit(&mut self, _ops: Vec<LogOp>) -> Result<(), super::WriteError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`WriteError`]: the process must stop; what of the operations is on disk is unknown.
+    ///
+    /// # Panics
+    /// If an append would leave a gap or reach below the compacted index.
+    pub async fn commit(&mut self, ops: Vec<LogOp>) -> Result<(), WriteError> {
+        let rewrite = Rewrite::of(&mut self.head, ops);
+        if rewrite.is_append() {
+            return self.insert(&rewrite.rows, rewrite.first).await;
+        }
+        let head = &self.head;
+        let mut query = sqlx::query(REWRITE)
+            .bind(rewrite.truncate_from.map_or(i64::MAX, |index| index as i64))
+            .bind(head.compacted_index as i64)
+            .bind(head.compacted_index as i64)
+            .bind(head.decided_index as i64);
+        for ballot in [head.promise, head.accepted] {
+            query = query
+                .bind(ballot.map(|b| i64::from(b.configuration)))
+                .bind(ballot.map(|b| i64::from(b.number)))
+                .bind(ballot.map(|b| i64::from(b.priority)))
+                .bind(ballot.map(|b| b.pid as i64));
+        }
+        let begun = query.execute(&mut self.database.connection).await;
+        begun.map_err(|e| self.database.write_error(e))?;
+        for (rows, first) in rewrite.rows.chunks(ROWS_MAX).zip((rewrite.first..).step_by(ROWS_MAX)) {
+            self.insert(rows, first).await?;
+        }
+        let committed = sqlx::query(COMMIT).execute(&mut self.database.connection).await;
+        committed.map(drop).map_err(|e| self.database.write_error(e))
     }
+
+    /// Inserts at most [`ROWS_MAX`] rows in one statement.
+    async fn insert(&mut self, rows: &[EntryBytes], first: u64) -> Result<(), WriteError> {
+        let Some(sql) = rows.len().checked_sub(1).and_then(|at| INSERTS.get(at)) else {
+            return Ok(());
+        };
+        let mut query = sqlx::query(sql.as_str());
+        for (index, entry) in (first..).zip(rows) {
+            query = query.bind(index as i64).bind(self.head.decided_index as i64).bind(entry.to_vec());
+        }
+        let inserted = query.execute(&mut self.database.connection).await;
+        inserted.map(drop).map_err(|e| self.database.write_error(e))
+    }
+
     /// The store id that `peer` showed first, if any (a wiped node shows another one).
-    pub async fn peer_store_id(&mut self, _peer: u64) -> Result<Option<u64>, super::WriteError> {
-        todo!()
+    ///
+    /// # Errors
+    /// [`OpenError`]: the file cannot be read.
+    pub async fn peer_store_id(&mut self, peer: u64) -> Result<Option<u64>, OpenError> {
+        let row = sqlx::query(READ_PEER)
+            .bind(peer as i64)
+            .fetch_optional(&mut self.database.connection)
+            .await
+            .and_then(|row| row.map(|row| row.try_get::<i64, _>(0)).transpose());
+        row.map(|id| id.map(|id| id as u64)).map_err(|e| self.database.open_error(e))
     }
-    /// Remembers it.
-    pub async fn set_peer_store_id(&mut self, _peer: u64, _store_id: u64) -> Result<(), super::WriteError> {
-        todo!()
+
+    /// Remembers it, durably.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the process must stop.
+    pub async fn set_peer_store_id(&mut self, peer: u64, store_id: u64) -> Result<(), WriteError> {
+        let written = sqlx::query(WRITE_PEER)
+            .bind(peer as i64)
+            .bind(store_id as i64)
+            .execute(&mut self.database.connection)
+            .await;
+        written.map(drop).map_err(|e| self.database.write_error(e))
+    }
+
+    /// Closes the file and gives the directory back.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the last checkpoint into the database failed; what was committed is in the WAL.
+    pub async fn close(self) -> Result<(), WriteError> {
+        self.database.close().await
+    }
+}
+
+async fn read_meta(
+    database: &mut Database,
+    node_id: u64,
+    members: &str,
+) -> Result<(Identity, LogState), OpenError> {
+    let row = sqlx::query(READ_META).fetch_one(&mut database.connection).await;
+    let (identity, stored_members, state) =
+        row.and_then(|row| decode_meta(&row)).map_err(|e| database.open_error(e))?;
+    let foreign = |found: String, configured: String| {
+        Err(OpenError::Foreign { path: database.path.clone(), found, configured })
+    };
+    if identity.node_id != node_id {
+        return foreign(format!("node {}", identity.node_id), format!("node {node_id}"));
+    }
+    if stored_members != members {
+        return foreign(describe_members(&stored_members), describe_members(members));
+    }
+    Ok((identity, state))
+}
+
+fn describe_members(members: &str) -> String {
+    if members.contains(',') {
+        format!("a cluster of the members {members}")
+    } else {
+        format!("the single node {members}")
+    }
+}
+
+/// Reads the row of `meta`, with the incarnation that is about to begin.
+fn decode_meta(row: &SqliteRow) -> Result<(Identity, String, LogState), sqlx::Error> {
+    let number = |at: usize| row.try_get::<i64, _>(at).map(|value| value as u64);
+    let ballot = |at: usize| -> Result<Option<Ballot>, sqlx::Error> {
+        let column = |at: usize| row.try_get::<Option<i64>, _>(at);
+        let part = |value: i64, at: usize| {
+            u32::try_from(value)
+                .map_err(|e| sqlx::Error::ColumnDecode { index: at.to_string(), source: Box::new(e) })
+        };
+        let (Some(configuration), Some(counter), Some(priority), Some(pid)) =
+            (column(at)?, column(at + 1)?, column(at + 2)?, column(at + 3)?)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Ballot {
+            configuration: part(configuration, at)?,
+            number: part(counter, at + 1)?,
+            priority: part(priority, at + 2)?,
+            pid: pid as u64,
+        }))
+    };
+    let identity = Identity { store_id: number(0)?, node_id: number(1)?, incarnation: number(3)? + 1 };
+    let state = LogState {
+        promise: ballot(6)?,
+        accepted: ballot(10)?,
+        decided_index: number(5)?,
+        compacted_index: number(4)?,
+        entries: VecDeque::new(),
+    };
+    Ok((identity, row.try_get(2)?, state))
+}
+
+/// Reads all entries, page by page, and takes the newest hint of `decided_index` from the rows.
+async fn read_entries(database: &mut Database, state: &mut LogState) -> Result<(), OpenError> {
+    loop {
+        let end = state.end();
+        // The first page asks for everything: an entry below the compacted index is an error as well.
+        let from = if state.entries.is_empty() { i64::MIN } else { end as i64 };
+        let rows = sqlx::query(READ_ROWS).bind(from).fetch_all(&mut database.connection).await;
+        let rows = rows.map_err(|e| database.open_error(e))?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for (expected, row) in (end..).zip(&rows) {
+            let read = || -> Result<(i64, i64, &[u8]), sqlx::Error> {
+                Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+            };
+            let (index, decided, entry) = read().map_err(|e| database.open_error(e))?;
+            if index as u64 != expected {
+                return Err(database.corrupt(&format!("log entry {expected} is missing, {index} comes next")));
+            }
+            state.decided_index = state.decided_index.max(decided as u64);
+            state.entries.push_back(entry.into());
+        }
+    }
+}
+
+/// The net effect of a list of operations on the file.
+struct Rewrite {
+    /// Rows at and above this index go first.
+    truncate_from: Option<u64>,
+    /// Index of the first new row.
+    first: u64,
+    rows: Vec<EntryBytes>,
+    /// The row of `meta` has to be written.
+    meta: bool,
+}
+
+impl Rewrite {
+    /// Works out the effect, and moves `head` on.
+    fn of(head: &mut Head, ops: Vec<LogOp>) -> Rewrite {
+        let mut rewrite = Rewrite { truncate_from: None, first: head.end, rows: Vec::new(), meta: false };
+        for op in ops {
+            match op {
+                LogOp::Append { from, entries } => rewrite.append(head, from, entries),
+                LogOp::Promise(ballot) => {
+                    head.promise = Some(ballot);
+                    rewrite.meta = true;
+                }
+                LogOp::Accepted(ballot) => {
+                    head.accepted = Some(ballot);
+                    rewrite.meta = true;
+                }
+                LogOp::Decided(index) => head.decided_index = index,
+                LogOp::Compact(index) => rewrite.compact(head, index),
+            }
+        }
+        // With no row to carry it the hint goes into `meta`.
+        rewrite.meta |= rewrite.rows.is_empty();
+        rewrite
+    }
+
+    fn append(&mut self, head: &mut Head, from: u64, entries: Vec<EntryBytes>) {
+        assert!(from >= head.compacted_index, "append below the compacted index");
+        assert!(from <= head.end, "append leaves a gap");
+        if from < self.first {
+            // Reaches below what is new in this commit, into the file.
+            self.truncate_from = Some(from);
+            self.first = from;
+            self.rows.clear();
+        } else {
+            self.rows.truncate((from - self.first) as usize);
+        }
+        self.rows.extend(entries);
+        head.end = self.first + self.rows.len() as u64;
+    }
+
+    fn compact(&mut self, head: &mut Head, index: u64) {
+        self.meta = true;
+        head.compacted_index = head.compacted_index.max(index);
+        head.end = head.end.max(head.compacted_index);
+        if self.first < head.compacted_index {
+            let drop = ((head.compacted_index - self.first) as usize).min(self.rows.len());
+            self.rows.drain(..drop);
+            self.first = head.compacted_index;
+        }
+    }
+
+    /// Whether one INSERT does it.
+    fn is_append(&self) -> bool {
+        self.truncate_from.is_none() && !self.meta && self.rows.len() <= ROWS_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::database;
+    use proptest::prelude::*;
+    use sqlx::Connection;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().build().expect("runtime")
+    }
+
+    fn entry(tag: u8, bytes: usize) -> EntryBytes {
+        vec![tag; bytes].into()
+    }
+
+    async fn open(directory: &Path) -> Result<(LogStore, Identity, LogState), OpenError> {
+        LogStore::open(directory, 2, &[1, 2, 3]).await
+    }
+
+    #[test]
+    fn every_statement_fits_the_schema() {
+        let fixed = [CREATE, START, READ_META, READ_ROWS, COMMIT, READ_PEER, WRITE_PEER];
+        let parts = REWRITE.split(';').chain(PREALLOCATE.split(';').take(1));
+        let all = fixed.into_iter().chain(parts).chain(INSERTS.iter().map(String::as_str));
+        runtime().block_on(database::tests::check_statements(&KIND, all));
+    }
+
+    /// What a property run does: an operation, chosen relative to the state so that it is a legal one.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Append { back: u64, entries: Vec<u8> },
+        Promise(u32),
+        Accepted(u32),
+        Decided(u64),
+        Compact(i64),
+        Commit,
+        Reopen,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (0..4_u64, prop::collection::vec(any::<u8>(), 0..40))
+                .prop_map(|(back, entries)| Step::Append { back: back.saturating_sub(1), entries }),
+            1 => any::<u32>().prop_map(Step::Promise),
+            1 => any::<u32>().prop_map(Step::Accepted),
+            2 => (0..5_u64).prop_map(Step::Decided),
+            1 => (-20..4_i64).prop_map(Step::Compact),
+            4 => Just(Step::Commit),
+            1 => Just(Step::Reopen),
+        ]
+    }
+
+    fn op(step: &Step, state: &LogState) -> Option<LogOp> {
+        let ballot = |number| Ballot { configuration: 1, number, priority: 7, pid: u64::MAX };
+        Some(match step {
+            Step::Append { back, entries } => LogOp::Append {
+                from: state.end().saturating_sub(*back).max(state.compacted_index),
+                entries: entries.iter().map(|tag| entry(*tag, usize::from(*tag))).collect(),
+            },
+            Step::Promise(number) => LogOp::Promise(ballot(*number)),
+            Step::Accepted(number) => LogOp::Accepted(ballot(*number)),
+            Step::Decided(more) => LogOp::Decided(state.decided_index + more),
+            Step::Compact(offset) => LogOp::Compact(state.end().saturating_add_signed(*offset)),
+            Step::Commit | Step::Reopen => return None,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn reopening_gives_the_state_that_was_committed(steps in prop::collection::vec(step(), 1..40)) {
+            runtime().block_on(async {
+                let directory = tempfile::tempdir().expect("temporary directory");
+                let (mut store, _, mut committed) = open(directory.path()).await.expect("new store");
+                let (mut state, mut pending) = (committed.clone(), Vec::new());
+                for step in steps.iter().chain([&Step::Commit, &Step::Reopen]) {
+                    if let Some(op) = op(step, &state) {
+                        state.apply(&op);
+                        pending.push(op);
+                        continue;
+                    }
+                    if matches!(step, Step::Commit) {
+                        store.commit(std::mem::take(&mut pending)).await.expect("commit");
+                        committed = state.clone();
+                        continue;
+                    }
+                    pending.clear();
+                    state = committed.clone();
+                    // Dropped without a close, as a killed process leaves it; but wait until the thread has let go.
+                    store.database.connection.close().await.expect("close");
+                    drop(store._lock);
+                    let (reopened, _, read) = open(directory.path()).await.expect("reopen");
+                    assert_eq!(read, committed);
+                    store = reopened;
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_store_keeps_its_identity_and_counts_its_starts() {
+        runtime().block_on(async {
+            let directory = tempfile::tempdir().expect("temporary directory");
+            let (mut store, first, _) = open(directory.path()).await.expect("new store");
+            assert_eq!((first.node_id, first.incarnation), (2, 1));
+            assert_eq!(store.peer_store_id(3).await.expect("read"), None);
+            store.set_peer_store_id(3, u64::MAX).await.expect("write");
+            store.close().await.expect("close");
+            let (mut store, second, _) = open(directory.path()).await.expect("reopen");
+            assert_eq!(second, Identity { incarnation: 2, ..first });
+            assert_eq!(store.peer_store_id(3).await.expect("read"), Some(u64::MAX));
+        });
+    }
+
+    #[test]
+    fn files_that_are_not_ours_are_refused_with_the_reason() {
+        runtime().block_on(async {
+            let directory = tempfile::tempdir().expect("temporary directory");
+            let (mut store, ..) = open(directory.path()).await.expect("new store");
+            let held = open(directory.path()).await.expect_err("second open").to_string();
+            assert!(held.contains("trimaran.lock is held by process"), "{held}");
+            let entries = (0..200).map(|tag| entry(tag, 3000)).collect();
+            store.commit(vec![LogOp::Append { from: 0, entries }]).await.expect("commit");
+            store.close().await.expect("close");
+            let other = LogStore::open(directory.path(), 1, &[1, 2, 3]).await.expect_err("other node");
+            assert!(
+                other.to_string().ends_with("belongs to node 2, the configuration says node 1"),
+                "{other}"
+            );
+            for (members, said) in [(&[2][..], "the single node 2"), (&[1, 2, 3, 4, 5], "1,2,3,4,5")] {
+                let error = LogStore::open(directory.path(), 2, members).await.expect_err("other members");
+                assert!(error.to_string().contains("a cluster of the members 1,2,3, "), "{error}");
+                assert!(error.to_string().ends_with(said), "{error}");
+            }
+            let path = directory.path().join(KIND.file_name);
+            let good = std::fs::read(&path).expect("the file");
+            let damaged = |damage: &dyn Fn(&mut Vec<u8>)| {
+                let mut bytes = good.clone();
+                damage(&mut bytes);
+                bytes
+            };
+            let half = good.len() / 2;
+            for (bytes, said) in [
+                (damaged(&|b| b.truncate(50)), "it ends after 50 bytes"),
+                (damaged(&|b| b.truncate(half)), "its header says"),
+                (damaged(&|b| b[..16].fill(b'x')), "it is not an SQLite database"),
+                (damaged(&|b| b[68..72].fill(9)), "it is a database of another program"),
+                (damaged(&|b| b[60..64].copy_from_slice(&[0, 0, 0, 2])), "has schema version 2"),
+                (damaged(&|b| b[4096..].fill(0x5a)), "is corrupt"),
+            ] {
+                std::fs::write(&path, &bytes).expect("write");
+                let error = open(directory.path()).await.expect_err(said).to_string();
+                assert!(error.contains("log.sqlite") && error.contains(said), "{said}: {error}");
+            }
+            std::fs::write(&path, &good).expect("write");
+            let (.., state) = open(directory.path()).await.expect("the good file again");
+            assert_eq!(state.end(), 200);
+        });
+    }
+
+    #[test]
+    fn a_log_with_a_hole_is_refused() {
+        runtime().block_on(async {
+            let directory = tempfile::tempdir().expect("temporary directory");
+            let (mut store, ..) = open(directory.path()).await.expect("new store");
+            let entries = (0..5).map(|tag| entry(tag, 10)).collect();
+            store.commit(vec![LogOp::Append { from: 0, entries }]).await.expect("commit");
+            let hole = sqlx::query("DELETE FROM log WHERE log_index = 3");
+            hole.execute(&mut store.database.connection).await.expect("delete");
+            store.close().await.expect("close");
+            let error = open(directory.path()).await.expect_err("hole").to_string();
+            assert!(error.ends_with("log entry 3 is missing, 4 comes next"), "{error}");
+        });
     }
 }
