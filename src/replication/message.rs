@@ -1,16 +1,67 @@
-//! Skeleton: What nodes say to each other within a session.
+//! What nodes say to each other within a session.
+//!
+//! Every message carries the configuration it belongs to: the core's own messages do not, and a message of another
+//! membership must never reach it. Encoding is postcard, without a length: the transport frames.
+
+use super::payload::Payload;
+use omnipaxos::messages::{Message, sequence_paxos::PaxosMsg};
+use serde::{Deserialize, Serialize};
+
 /// A message between replicas. The transport sees only bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PeerMessage {
-    _private: (),
+    /// Fences messages of another membership (a digest of the member list).
+    pub(super) configuration: u32,
+    pub(super) body: Body,
 }
+
+/// What a message says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Body {
+    /// Of the consensus core.
+    Core(Message<Payload>),
+    /// The sender's zone store durably holds everything below this index.
+    DurableApplied(u64),
+    /// The leader asks the receiver to take over.
+    TakeOver,
+}
+
 impl PeerMessage {
-    /// Bytes for the transport.
-    pub fn encode(&self, _out: &mut Vec<u8>) {
-        todo!()
+    /// Appends the bytes for the transport. They are at most a few times the log's size (a node that was away is
+    /// sent what it misses in one message), usually a few hundred.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let buffer = std::mem::take(out);
+        *out = postcard::to_extend(self, buffer).expect("serialising into memory does not fail");
     }
-    /// Reads them; `None` = malformed.
-    pub fn decode(_bytes: &[u8]) -> Option<PeerMessage> {
-        todo!()
+
+    /// Reads a message; `None` = malformed.
+    pub fn decode(bytes: &[u8]) -> Option<PeerMessage> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((message, [])) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// What it is, for logs and traces.
+    pub fn kind(&self) -> &'static str {
+        match &self.body {
+            Body::Core(Message::BLE(_)) => "Heartbeat",
+            Body::Core(Message::SequencePaxos(message)) => match message.msg {
+                PaxosMsg::PrepareReq(_) => "PrepareReq",
+                PaxosMsg::Prepare(_) => "Prepare",
+                PaxosMsg::Promise(_) => "Promise",
+                PaxosMsg::AcceptSync(_) => "AcceptSync",
+                PaxosMsg::AcceptDecide(_) => "AcceptDecide",
+                PaxosMsg::Accepted(_) => "Accepted",
+                PaxosMsg::NotAccepted(_) => "NotAccepted",
+                PaxosMsg::Decide(_) => "Decide",
+                PaxosMsg::ProposalForward(_) => "ProposalForward",
+                PaxosMsg::Compaction(_) => "Compaction",
+                PaxosMsg::AcceptStopSign(_) => "AcceptStopSign",
+                PaxosMsg::ForwardStopSign(_) => "ForwardStopSign",
+            },
+            Body::DurableApplied(_) => "DurableApplied",
+            Body::TakeOver => "TakeOver",
+        }
     }
 }

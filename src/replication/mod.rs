@@ -1,8 +1,13 @@
 //! Skeleton: One log, the same state everywhere.
 pub mod command;
+mod consensus;
 pub mod driver;
+pub mod guards;
 pub mod load;
+mod log_memory;
 pub mod message;
+mod payload;
+mod peer;
 pub mod proposer;
 pub mod replica;
 pub mod state_machine;
