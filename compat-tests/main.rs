@@ -1,1 +1,15 @@
-fn main() {}
+//! The tests that need real processes, and the rules of the house. One binary: see Cargo.toml.
+//!
+//! `compat-tests/run` installs the peers and runs them; `harness` says how they are built.
+
+mod harness;
+
+mod answers;
+mod bigzone;
+mod cluster;
+mod compare_bind;
+mod crash;
+mod group_commit;
+mod hostile;
+mod secondaries;
+mod tidy;

@@ -1,0 +1,260 @@
+//! One `named -g -c F`: BIND, or Trimaran with the same configuration file.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::process::{self, Process};
+use super::site::Site;
+use super::tsig::{self, Key};
+use super::{client, http, wait};
+
+/// How long a server may take to load what it serves, zones of a million records apart.
+pub const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Which program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Debian's named.
+    Bind,
+    /// `trimaran named`.
+    Trimaran,
+}
+
+impl Program {
+    /// The program that the tests are about: Trimaran, or BIND when the tests themselves are tested.
+    pub fn subject() -> Program {
+        match std::env::var("COMPAT_SUBJECT").as_deref() {
+            Ok("bind") => Program::Bind,
+            Ok(other) => panic!("COMPAT_SUBJECT={other} is not known"),
+            Err(_) => Program::Trimaran,
+        }
+    }
+}
+
+/// A zone as named.conf has it.
+#[derive(Clone)]
+pub struct Zone {
+    /// Its name, absolute.
+    pub origin: String,
+    /// Its statements inside `zone { }`, the type included; `{file}` stands for a file in the server's directory.
+    statements: String,
+    /// The zone file to start from; none for a secondary.
+    text: Option<String>,
+}
+
+impl Zone {
+    /// A primary zone that [`tsig::KEY`] may update and anybody may transfer.
+    pub fn primary(origin: &str, text: &str) -> Zone {
+        let statements =
+            format!("type primary; file \"{{file}}\"; allow-update {{ key \"{}\"; }};", tsig::KEY.name);
+        Zone { origin: origin.into(), statements, text: Some(text.into()) }
+    }
+
+    /// A primary zone that anybody on this machine may update.
+    pub fn open(origin: &str, text: &str) -> Zone {
+        let statements = "type primary; file \"{file}\"; allow-update { 127.0.0.0/8; };";
+        Zone { origin: origin.into(), statements: statements.into(), text: Some(text.into()) }
+    }
+
+    /// A primary zone without updates.
+    pub fn fixed(origin: &str, text: &str) -> Zone {
+        Zone {
+            origin: origin.into(),
+            statements: "type primary; file \"{file}\";".into(),
+            text: Some(text.into()),
+        }
+    }
+
+    /// A secondary zone.
+    pub fn secondary(origin: &str, primaries: &[SocketAddr]) -> Zone {
+        let statements = format!(
+            "type secondary; file \"{{file}}\"; primaries {{ {} }}; allow-notify {{ 127.0.0.0/8; }};",
+            address_list(primaries)
+        );
+        Zone { origin: origin.into(), statements, text: None }
+    }
+
+    /// The same zone with more statements.
+    pub fn with(mut self, statements: &str) -> Zone {
+        write!(self.statements, " {statements}").expect("a string grows");
+        self
+    }
+
+    /// The same zone, its secondaries told of changes.
+    pub fn notifying(self, secondaries: &[SocketAddr]) -> Zone {
+        self.with(&format!("notify explicit; also-notify {{ {} }};", address_list(secondaries)))
+    }
+}
+
+/// `address port number; ...` as lists of servers have it.
+pub fn address_list(servers: &[SocketAddr]) -> String {
+    servers.iter().map(|server| format!("{} port {}; ", server.ip(), server.port())).collect()
+}
+
+/// A server, running or not.
+pub struct Named {
+    program: Program,
+    label: String,
+    dns: SocketAddr,
+    http: SocketAddr,
+    directory: PathBuf,
+    process: Option<Process>,
+    origins: Vec<String>,
+}
+
+impl Named {
+    /// Writes configuration and zone files; `more` is appended to the configuration (a `cluster` block).
+    pub fn new(site: &Site, label: &str, program: Program, zones: &[Zone], more: &str) -> Named {
+        let (dns, http) = (site.address(), site.address());
+        let directory = site.dir(label);
+        let mut text = format!(
+            "options {{\n  directory \"{}\";\n  listen-on port {} {{ {}; }};\n  listen-on-v6 {{ none; }};\n  \
+             recursion no;\n  empty-zones-enable no;\n  dnssec-validation no;\n  allow-transfer {{ 127.0.0.0/8; }};\n  \
+             notify no;\n  pid-file none;\n  session-keyfile none;\n  lock-file none;\n",
+            directory.display(),
+            dns.port(),
+            dns.ip(),
+        );
+        if program == Program::Bind {
+            // Without these BIND tells a secondary after 5 s and asks a primary 20 times a second at most.
+            text.push_str(
+                "  notify-delay 0; notify-rate 1000; startup-notify-rate 1000; serial-query-rate 1000;\n",
+            );
+        }
+        text.push_str("};\n");
+        text.push_str(&tsig::KEY.statement());
+        writeln!(
+            text,
+            "controls {{ }};\nstatistics-channels {{ inet {} port {}; }};",
+            http.ip(),
+            http.port()
+        )
+        .expect("a string grows");
+        for zone in zones {
+            let file = format!("{}zone", if zone.origin == "." { "root." } else { &zone.origin });
+            if let Some(zone_text) = &zone.text {
+                std::fs::write(directory.join(&file), zone_text).expect("a zone file can be written");
+            }
+            let statements = zone.statements.replace("{file}", &file);
+            writeln!(text, "zone \"{}\" {{ {statements} }};", zone.origin).expect("a string grows");
+        }
+        text.push_str(more);
+        std::fs::write(directory.join("named.conf"), text).expect("a configuration can be written");
+        let origins = zones.iter().map(|zone| zone.origin.clone()).collect();
+        Named { program, label: label.into(), dns, http, directory, process: None, origins }
+    }
+
+    /// Writes the files and starts.
+    pub fn start_new(site: &Site, label: &str, program: Program, zones: &[Zone]) -> Named {
+        let mut named = Named::new(site, label, program, zones, "");
+        named.start();
+        named
+    }
+
+    /// Starts the process, without waiting for anything.
+    pub fn start(&mut self) {
+        self.start_under(&[]);
+    }
+
+    /// Starts the process behind a tracer (`strace ...`), without waiting for anything.
+    pub fn start_under(&mut self, tracer: &[&str]) {
+        assert!(self.process.is_none(), "{} already runs", self.label);
+        let trimaran = env!("CARGO_BIN_EXE_trimaran");
+        let program: &[&str] = match self.program {
+            Program::Bind => &["named", "-g"],
+            Program::Trimaran => &[trimaran, "named", "-g"],
+        };
+        let words: Vec<&str> = tracer.iter().chain(program).copied().collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("-c").arg(self.directory.join("named.conf"));
+        self.process = Some(Process::start(&self.label, &mut command, &self.log_path()));
+    }
+
+    /// Waits until every zone is answered with authority, and a node of a cluster says that it is ready.
+    pub fn await_ready(&mut self, limit: Duration) {
+        for origin in self.origins.clone() {
+            let what = format!("{} to serve {origin}", self.label);
+            wait::until(&what, limit, || {
+                self.assert_running();
+                client::serial(self.dns(), &origin)
+            });
+        }
+        if self.program == Program::Trimaran {
+            let what = format!("{} to be ready", self.label);
+            wait::until(&what, limit, || {
+                self.assert_running();
+                http::get(self.http(), "/readyz").filter(|(status, _)| *status == 200)
+            });
+        }
+    }
+
+    /// Panics if the process has ended by itself.
+    pub fn assert_running(&mut self) {
+        let label = self.label.clone();
+        if let Some(status) = self.process.as_mut().and_then(Process::exited) {
+            panic!("{label} has ended by itself: {status}\n{}", self.log());
+        }
+    }
+
+    /// Where it answers queries.
+    pub fn dns(&self) -> SocketAddr {
+        self.dns
+    }
+
+    /// Where its status channel is.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Its working directory.
+    pub fn directory(&self) -> &PathBuf {
+        &self.directory
+    }
+
+    /// Its name in messages.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The running process.
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().unwrap_or_else(|| panic!("{} does not run", self.label))
+    }
+
+    /// Whether it was started and not ended by the test.
+    pub fn is_started(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// kill -9, if it runs.
+    pub fn kill_nine(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill_nine();
+        }
+    }
+
+    /// SIGTERM; panics unless it ends with success.
+    pub fn stop(&mut self) {
+        if let Some(process) = self.process.take() {
+            let status = process.terminate(Duration::from_secs(20));
+            assert!(status.success(), "{} ended with {status} after SIGTERM\n{}", self.label, self.log());
+        }
+    }
+
+    /// Its log over all runs.
+    pub fn log(&self) -> String {
+        process::read_log(&self.log_path())
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+}
+
+/// A key whose name a server can print back; see [`tsig`].
+pub fn key_argument(key: &Key) -> String {
+    format!("hmac-sha256:{}:{}", key.name.trim_end_matches('.'), key.secret)
+}
