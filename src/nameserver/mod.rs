@@ -3,4 +3,5 @@ pub mod acl;
 pub mod axfr_out;
 pub mod ixfr_out;
 pub mod query;
+pub mod transfer_out;
 pub mod update_in;
