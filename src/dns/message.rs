@@ -212,10 +212,11 @@ impl Message {
                     message.edns = Some(read_opt(start.clone(), &mut reader)?);
                 }
                 RrType::TSIG => {
-                    // RFC 8945 §5.1: the last record; §4.2: class ANY, TTL 0.
-                    if left > 0 || Class(reader.u16()?) != Class::ANY || reader.u32()? != 0 {
+                    // RFC 8945 §5.1: the last record; §4.2: class ANY. BIND: the TTL may be anything.
+                    if left > 0 || Class(reader.u16()?) != Class::ANY {
                         return Err(Malformed);
                     }
+                    reader.u32()?;
                     let length = usize::from(reader.u16()?);
                     reader.bytes(length)?;
                     message.tsig_offset = Some(start.position());
@@ -360,7 +361,6 @@ mod tests {
     fn opt_and_tsig_in_the_wrong_place_are_malformed() {
         let named_opt = b"\x01a\x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x00";
         let tsig_in = b"\x01k\x00\x00\xfa\x00\x01\x00\x00\x00\x00\x00\x00";
-        let tsig_ttl = b"\x01k\x00\x00\xfa\x00\xff\x00\x00\x00\x01\x00\x00";
         let tsig_short = b"\x01k\x00\x00\xfa\x00\xff\x00\x00\x00\x00\x00\x04abc";
         for (what, counts, body) in [
             ("two OPT", [0, 0, 0, 2], [OPT, OPT].concat()),
@@ -371,7 +371,6 @@ mod tests {
             ("TSIG as an answer", [0, 1, 0, 0], TSIG.to_vec()),
             ("OPT with an owner", [0, 0, 0, 1], named_opt.to_vec()),
             ("TSIG of class IN", [0, 0, 0, 1], tsig_in.to_vec()),
-            ("TSIG with a TTL", [0, 0, 0, 1], tsig_ttl.to_vec()),
             ("TSIG over the end", [0, 0, 0, 1], tsig_short.to_vec()),
         ] {
             for flags in [QUERY, UPDATE] {
