@@ -124,9 +124,7 @@ impl Consensus {
         let Some(pid) = self.change_session(node, Session::Up) else {
             return;
         };
-        if self.guards().announce_sessions {
-            self.core.reconnected(pid);
-        }
+        self.core.reconnected(pid);
         self.ready.push((node, Body::DurableApplied(self.durable_applied)));
     }
 

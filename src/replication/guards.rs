@@ -46,8 +46,6 @@ pub struct Guards {
     pub persist_before_send: bool,
     /// A leader counts a follower's Accepted only once its own disk holds the entries.
     pub gate_accepted: bool,
-    /// The core hears of every new session.
-    pub announce_sessions: bool,
 }
 
 impl Default for Guards {
@@ -59,7 +57,6 @@ impl Default for Guards {
             outrun_higher_promise: true,
             persist_before_send: true,
             gate_accepted: true,
-            announce_sessions: true,
         }
     }
 }

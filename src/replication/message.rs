@@ -17,6 +17,7 @@ pub struct PeerMessage {
 
 /// What a message says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "nearly every message is the large one")]
 pub(super) enum Body {
     /// Of the consensus core.
     Core(Message<Payload>),

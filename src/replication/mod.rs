@@ -2,14 +2,20 @@
 pub mod command;
 mod consensus;
 pub mod driver;
+#[cfg(test)]
+mod guard_tests;
 pub mod guards;
 pub mod load;
+#[cfg(test)]
+mod lockstep;
 mod log_memory;
 pub mod message;
 mod payload;
 mod peer;
 pub mod proposer;
 pub mod replica;
+#[cfg(test)]
+mod replica_tests;
 pub mod state_machine;
 pub mod transport;
 pub mod window;

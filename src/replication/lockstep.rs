@@ -1,0 +1,192 @@
+//! A cluster for unit tests: the test says when each message arrives and each write becomes durable.
+//!
+//! (The simulator in `compat-tests` leaves both to chance; here every step is scripted.)
+
+use super::{
+    NodeId,
+    guards::Guards,
+    message::PeerMessage,
+    replica::{Replica, ReplicaConfig, Role},
+};
+use crate::store::log::{EntryBytes, LogOp, LogState};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A message under way.
+pub(super) struct Letter {
+    pub(super) from: NodeId,
+    pub(super) to: NodeId,
+    pub(super) message: PeerMessage,
+}
+
+pub(super) struct Member {
+    pub(super) replica: Replica,
+    pub(super) disk: LogState,
+    in_flight: Option<Vec<LogOp>>,
+    /// Writes stay in flight until `persist`.
+    pub(super) slow_disk: bool,
+    /// Everything handed out since the start of the process.
+    pub(super) applied: Vec<(u64, EntryBytes)>,
+}
+
+pub(super) struct Lockstep {
+    pub(super) members: BTreeMap<NodeId, Member>,
+    pub(super) wire: VecDeque<Letter>,
+    /// Members that are cut off: their messages vanish, in both directions.
+    pub(super) away: Vec<NodeId>,
+    guards: Guards,
+}
+
+pub(super) fn entry(text: &str) -> EntryBytes {
+    text.as_bytes().into()
+}
+
+/// Entries as text, for comparison.
+pub(super) fn texts(entries: &[(u64, EntryBytes)]) -> Vec<String> {
+    entries.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect()
+}
+
+impl Lockstep {
+    pub(super) fn new(nodes: &[NodeId], guards: Guards) -> Lockstep {
+        let mut lockstep =
+            Lockstep { members: BTreeMap::new(), wire: VecDeque::new(), away: Vec::new(), guards };
+        for node in nodes {
+            let member = lockstep.start(*node, nodes, LogState::default());
+            lockstep.members.insert(*node, member);
+        }
+        for node in nodes {
+            lockstep.connect(*node);
+        }
+        lockstep
+    }
+
+    /// A cluster of 10, 20, 30 ... with a leader, and that leader.
+    pub(super) fn elected(count: u64, guards: Guards) -> (Lockstep, NodeId) {
+        let nodes: Vec<NodeId> = (1..=count).map(|node| node * 10).collect();
+        let mut lockstep = Lockstep::new(&nodes, guards);
+        lockstep.ticks(60);
+        let leader = lockstep.leader();
+        (lockstep, leader)
+    }
+
+    fn start(&self, node: NodeId, nodes: &[NodeId], disk: LogState) -> Member {
+        let mut config = ReplicaConfig::new(node, nodes.to_vec());
+        config.resend_ticks = 30;
+        config.held_bytes_max = 1 << 20;
+        config.guards = self.guards;
+        let replica = Replica::new(config, disk.clone()).expect("a valid member list");
+        Member { replica, disk, in_flight: None, slow_disk: false, applied: Vec::new() }
+    }
+
+    /// Starts `node` again from `disk`.
+    pub(super) fn restart(&mut self, node: NodeId, disk: LogState) {
+        let nodes: Vec<NodeId> = self.members.keys().copied().collect();
+        let member = self.start(node, &nodes, disk);
+        self.members.insert(node, member);
+        self.connect(node);
+    }
+
+    /// New sessions between `node` and every other member.
+    pub(super) fn connect(&mut self, node: NodeId) {
+        let others: Vec<NodeId> = self.members.keys().copied().filter(|other| *other != node).collect();
+        self.wire.retain(|letter| letter.from != node && letter.to != node);
+        for other in others {
+            self.replica(node).session_up(other);
+            self.replica(other).session_up(node);
+        }
+    }
+
+    pub(super) fn member(&mut self, node: NodeId) -> &mut Member {
+        self.members.get_mut(&node).expect("a member")
+    }
+
+    pub(super) fn replica(&mut self, node: NodeId) -> &mut Replica {
+        &mut self.member(node).replica
+    }
+
+    pub(super) fn leader(&self) -> NodeId {
+        let mut leaders = self.members.iter().filter(|(_, member)| member.replica.role() == Role::Leader);
+        *leaders.next().expect("a leader").0
+    }
+
+    pub(super) fn followers(&self) -> Vec<NodeId> {
+        let leader = self.leader();
+        self.members.keys().copied().filter(|node| *node != leader).collect()
+    }
+
+    pub(super) fn propose(&mut self, node: NodeId, text: &str) {
+        self.replica(node).propose(entry(text)).expect("room for a proposal");
+    }
+
+    /// The output side of one turn of `node`: messages to the wire, ops to the disk, decided entries applied.
+    pub(super) fn turn(&mut self, node: NodeId) {
+        let mut messages = Vec::new();
+        let member = self.member(node);
+        member.replica.take_messages(&mut messages);
+        if let Some(ops) = member.replica.take_write() {
+            member.in_flight = Some(ops);
+        }
+        let slow = member.slow_disk;
+        member.applied.extend(member.replica.take_decided(usize::MAX));
+        self.wire.extend(messages.into_iter().map(|(to, message)| Letter { from: node, to, message }));
+        if !slow {
+            self.persist(node);
+        }
+    }
+
+    /// The write in flight at `node`, if any, becomes durable.
+    pub(super) fn persist(&mut self, node: NodeId) {
+        let member = self.member(node);
+        if let Some(ops) = member.in_flight.take() {
+            ops.iter().for_each(|op| member.disk.apply(op));
+            member.replica.persisted();
+        }
+    }
+
+    /// Delivers one letter through its encoding.
+    pub(super) fn deliver(&mut self, letter: &Letter) {
+        if self.away.contains(&letter.from) || self.away.contains(&letter.to) {
+            return;
+        }
+        let mut bytes = Vec::new();
+        letter.message.encode(&mut bytes);
+        let message = PeerMessage::decode(&bytes).expect("what was encoded decodes");
+        self.replica(letter.to).receive(letter.from, message);
+    }
+
+    /// Turns everywhere, then delivers what `keep` says of what is on the wire; the rest is lost.
+    pub(super) fn round(&mut self, keep: &mut dyn FnMut(&Letter) -> bool) {
+        let nodes: Vec<NodeId> = self.members.keys().copied().collect();
+        nodes.iter().for_each(|node| self.turn(*node));
+        for letter in std::mem::take(&mut self.wire) {
+            if keep(&letter) {
+                self.deliver(&letter);
+            }
+        }
+    }
+
+    /// Rounds until nothing is under way.
+    pub(super) fn settle(&mut self) {
+        let mut quiet = 0;
+        while quiet < 2 {
+            let mut letters = 0;
+            self.round(&mut |_| {
+                letters += 1;
+                true
+            });
+            quiet = if letters == 0 { quiet + 1 } else { 0 };
+        }
+    }
+
+    /// Ticks everywhere, settling after each.
+    pub(super) fn ticks(&mut self, count: u64) {
+        for _ in 0..count {
+            self.members.values_mut().for_each(|member| member.replica.tick());
+            self.settle();
+        }
+    }
+
+    /// Everything each member applied, as text.
+    pub(super) fn logs(&self) -> Vec<Vec<String>> {
+        self.members.values().map(|member| texts(&member.applied)).collect()
+    }
+}

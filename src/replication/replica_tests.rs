@@ -1,0 +1,234 @@
+//! The replica's contract, scripted.
+
+use super::{
+    NodeId,
+    guards::Guards,
+    lockstep::{Lockstep, entry, texts},
+    replica::{Replica, ReplicaConfig, ReplicaError, Role},
+};
+use crate::store::log::{LogOp, LogState};
+
+fn alone(disk: LogState) -> Replica {
+    Replica::new(ReplicaConfig::new(7, vec![7]), disk).expect("a valid member list")
+}
+
+#[test]
+fn entries_proposed_anywhere_are_decided_everywhere_in_the_same_order() {
+    for count in [1, 3, 5, 7] {
+        let (mut cluster, _) = Lockstep::elected(count, Guards::default());
+        for node in (1..=count).map(|node| node * 10) {
+            assert!(cluster.replica(node).is_ready());
+            cluster.propose(node, &format!("from {node}"));
+        }
+        cluster.settle();
+        let logs = cluster.logs();
+        assert_eq!(logs[0].len(), count as usize);
+        assert!(logs.iter().all(|log| *log == logs[0]), "{count} members: {logs:?}");
+    }
+}
+
+#[test]
+fn a_single_member_decides_what_is_durable() {
+    let mut replica = alone(LogState::default());
+    let mut disk = LogState::default();
+    replica.propose(entry("a")).expect("room");
+    assert_eq!(replica.take_decided(9), []);
+    let ops = replica.take_write().expect("the entry is to be written");
+    ops.iter().for_each(|op| disk.apply(op));
+    replica.propose(entry("b")).expect("room");
+    assert_eq!(replica.take_write(), None, "one write at a time");
+    assert_eq!(replica.take_decided(9), []);
+    replica.persisted();
+    assert_eq!(replica.take_decided(9), [(0, entry("a"))]);
+    assert_eq!((replica.role(), replica.leader(), replica.is_ready()), (Role::Leader, Some(7), true));
+    // Restarted, it applies from where its zone store is.
+    disk.apply(&LogOp::Append { from: 1, entries: vec![entry("b")] });
+    let mut replica = alone(disk);
+    replica.start_applying_at(1);
+    assert_eq!(replica.take_decided(9), [(1, entry("b"))]);
+    replica.set_durable_applied(2);
+    assert_eq!(replica.compacted_index(), 2);
+    assert_eq!(replica.missing_below(), None);
+}
+
+#[test]
+fn only_the_decided_hint_is_not_worth_a_write() {
+    let mut replica = alone(LogState::default());
+    replica.propose(entry("a")).expect("room");
+    replica.take_write().expect("the entry is to be written");
+    replica.persisted();
+    assert_eq!(replica.decided_index(), 1);
+    assert_eq!(replica.take_write(), None);
+    replica.propose(entry("b")).expect("room");
+    let ops = replica.take_write().expect("the entry is to be written");
+    assert_eq!(ops, [LogOp::Append { from: 1, entries: vec![entry("b")] }, LogOp::Decided(1)]);
+}
+
+#[test]
+fn a_member_list_that_cannot_be_is_refused() {
+    let refusal = |node: NodeId, members: &[NodeId], disk: LogState| {
+        Replica::new(ReplicaConfig::new(node, members.to_vec()), disk).err().map(|error| error.to_string())
+    };
+    let fresh = LogState::default;
+    assert_eq!(refusal(1, &[1, 2, 3], fresh()), None);
+    assert_eq!(refusal(1, &[3, 1, 2], fresh()), None);
+    assert_eq!(refusal(1, &[1, 2], fresh()).as_deref(), Some("a cluster has 1, 3, 5 or 7 members, not 2"));
+    assert_eq!(refusal(9, &[1, 2, 3], fresh()).as_deref(), Some("node 9 is not among the members"));
+    assert_eq!(refusal(1, &[1, 2, 2], fresh()).as_deref(), Some("node 2 is listed as a member twice"));
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    let disk = cluster.member(leader).disk.clone();
+    assert_eq!(refusal(leader, &[10, 20, 30], disk.clone()), None);
+    assert_eq!(
+        refusal(leader, &[10, 20, 30, 40, 50], disk.clone()),
+        Some(ReplicaError::OtherMembers.to_string())
+    );
+    assert_eq!(refusal(leader, &[leader], disk), Some(ReplicaError::OtherMembers.to_string()));
+}
+
+/// Messages queued without any write of their own while a write runs must not be overtaken by later ones: the
+/// core takes a gap in their numbers for a lost session.
+#[test]
+fn messages_to_a_peer_keep_their_order_behind_one_that_waits() {
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    let follower = cluster.followers()[0];
+    cluster.member(follower).slow_disk = true;
+    cluster.propose(leader, "e");
+    cluster.settle();
+    cluster.propose(follower, "forwarded");
+    cluster.turn(follower);
+    assert!(cluster.wire.is_empty(), "the proposal is behind the Accepted that waits for the disk");
+    cluster.persist(follower);
+    cluster.turn(follower);
+    let kinds: Vec<_> = cluster.wire.iter().map(|letter| letter.message.kind()).collect();
+    assert_eq!(kinds, ["Accepted", "ProposalForward"]);
+    cluster.member(follower).slow_disk = false;
+    cluster.settle();
+    assert!(cluster.logs().iter().all(|log| *log == ["e", "forwarded"]), "{:?}", cluster.logs());
+}
+
+#[test]
+fn heartbeats_do_not_wait_for_the_disk() {
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    cluster.members.values_mut().for_each(|member| member.slow_disk = true);
+    cluster.propose(leader, "e");
+    cluster.settle();
+    for _ in 0..100 {
+        cluster.members.values_mut().for_each(|member| member.replica.tick());
+        cluster.settle();
+    }
+    assert_eq!(cluster.leader(), leader, "a second of slow disks is no reason to elect");
+    assert!(cluster.logs().iter().all(Vec::is_empty));
+}
+
+#[test]
+fn proposals_without_a_leader_are_held_up_to_the_bound_and_then_given_back() {
+    let nodes = [10, 20, 30];
+    let mut cluster = Lockstep::new(&nodes, Guards::default());
+    let big = "x".repeat(1 << 18);
+    let taken = (0..9).filter(|_| cluster.replica(10).propose(entry(&big)).is_ok()).count();
+    assert_eq!(taken, 4, "a MiB of them");
+    cluster.ticks(60);
+    assert!(
+        cluster.logs().iter().all(|log| log.len() == 4),
+        "held proposals are decided once there is a leader"
+    );
+}
+
+#[test]
+fn a_leader_without_its_majority_does_not_grow_its_log() {
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    let followers = cluster.followers();
+    for follower in &followers {
+        cluster.replica(leader).session_down(*follower);
+    }
+    assert!(!cluster.replica(leader).is_ready());
+    assert_eq!(cluster.replica(leader).leader(), None);
+    cluster.propose(leader, "held");
+    cluster.turn(leader);
+    assert_eq!(cluster.member(leader).disk.entries.len(), 0);
+    // The sessions look up, but nothing arrives: the bound on undecided entries holds.
+    followers.iter().for_each(|follower| cluster.replica(leader).session_up(*follower));
+    cluster.away = followers;
+    for count in 0..3000 {
+        let _ = cluster.replica(leader).propose(entry(&format!("e{count}")));
+    }
+    cluster.settle();
+    assert!(cluster.member(leader).disk.entries.len() <= 1024);
+}
+
+#[test]
+fn nothing_is_sent_to_a_peer_without_a_session() {
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    let follower = cluster.followers()[0];
+    cluster.propose(leader, "e");
+    cluster.replica(leader).session_down(follower);
+    cluster.replica(leader).tick();
+    cluster.turn(leader);
+    assert!(cluster.wire.iter().all(|letter| letter.to != follower));
+    let epoch = cluster.replica(follower).leadership_epoch();
+    cluster.replica(follower).session_down(leader);
+    assert_eq!(cluster.replica(follower).leadership_epoch(), epoch + 1, "proposals under way may be lost");
+}
+
+#[test]
+fn the_log_is_compacted_below_what_every_member_holds() {
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    for text in ["a", "b", "c"] {
+        cluster.propose(leader, text);
+    }
+    cluster.settle();
+    for (node, applied) in [(10, 3), (20, 1)] {
+        cluster.replica(node).set_durable_applied(applied);
+    }
+    cluster.ticks(40);
+    assert!(
+        cluster.members.values().all(|member| member.replica.compacted_index() == 0),
+        "30 has not spoken"
+    );
+    cluster.replica(30).set_durable_applied(2);
+    cluster.ticks(40);
+    assert!(cluster.members.values().all(|member| member.replica.compacted_index() == 1));
+    assert_eq!(cluster.replica(30).peer_applied(10), Some(3));
+    // A member that starts again needs nothing from below.
+    let disk = cluster.member(30).disk.clone();
+    cluster.restart(30, disk);
+    cluster.replica(30).start_applying_at(2);
+    cluster.ticks(40);
+    let leader = cluster.leader();
+    cluster.propose(leader, "d");
+    cluster.settle();
+    assert_eq!(texts(&cluster.member(30).applied), ["c", "d"]);
+}
+
+#[test]
+fn a_crashed_leader_is_replaced_and_a_change_of_ballot_shows() {
+    let (mut cluster, leader) = Lockstep::elected(5, Guards::default());
+    let followers = cluster.followers();
+    let epochs: Vec<u64> = followers.iter().map(|node| cluster.replica(*node).leadership_epoch()).collect();
+    cluster.away.push(leader);
+    cluster.ticks(60);
+    for (node, epoch) in followers.iter().zip(epochs) {
+        assert!(cluster.replica(*node).leadership_epoch() > epoch);
+    }
+    cluster.propose(followers[0], "after");
+    cluster.settle();
+    cluster.away.clear();
+    cluster.connect(leader);
+    cluster.ticks(60);
+    assert!(cluster.logs().iter().all(|log| *log == ["after"]), "{:?}", cluster.logs());
+}
+
+#[test]
+fn a_leader_that_resigns_is_followed_without_an_election() {
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    cluster.propose(leader, "before");
+    cluster.settle();
+    cluster.replica(leader).resign();
+    cluster.settle();
+    let heir = cluster.leader();
+    assert_ne!(heir, leader);
+    cluster.propose(leader, "after");
+    cluster.ticks(50);
+    assert_eq!(cluster.leader(), heir);
+    assert!(cluster.logs().iter().all(|log| *log == ["before", "after"]), "{:?}", cluster.logs());
+}
