@@ -1,48 +1,119 @@
-//! Skeleton: One immutable version of a zone: a persistent qp-trie of owner names.
-use crate::dns::{Name, RrType, Rrset};
+//! One immutable version of a zone.
+//!
+//! ```text
+//! Contents ─ root ─► trie of owners ─► Leaf: RRsets ready to copy
+//!    │ clone (O(1)), then put / add / remove: copies one path, shares the rest
+//!    ▼
+//! Contents'
+//! ```
+//!
+//! Invariants: a version that others hold never changes; every owner has at least one record; records of an
+//! RRset are in canonical order, without duplicates, with one TTL; counters are those of the trie.
+//!
+//! RRSIGs are one RRset per covered type, with a TTL of its own (RFC 4034 §3): [`Node::rrsets`] gives several RRsets
+//! of type RRSIG. [`Contents::rrset`] joins them, [`Contents::put`] replaces them all, and keeps the TTL of those
+//! groups in which nothing is new.
+//!
+//! Not here: what a query gets (`lookup`), what an UPDATE may do (`update`), whether a zone makes sense (`check`).
+
+use super::key::Key;
+use super::leaf::{Draft, Leaf, canonical, covered_type};
+use super::trie;
+use crate::dns::name::is_at_or_below;
+use crate::dns::{Class, Name, RrType, Rrset};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// One version of a zone. Cloning is cheap; a clone can be changed without anybody else seeing it (copy on write).
 #[derive(Clone)]
 pub struct Contents {
-    _private: (),
+    apex: Arc<Name>,
+    root: Option<trie::Node>,
+    records: u64,
+    wildcards: u64,
 }
 
 /// A zone cannot be built from these records.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum BuildError {
+    /// There is no SOA record at the apex.
     #[error("zone has no SOA record")]
     NoSoa,
+    /// The owner is not at or below the apex.
     #[error("{0} is not in the zone")]
     OutOfZone(Name),
 }
 
 /// Bulk construction.
+///
+/// Records of one owner that come one after the other are put in together, so that even an RRset of very many
+/// records is built in one go.
 pub struct Builder {
-    _private: (),
+    contents: Contents,
+    owner: Option<Name>,
+    pending: Vec<(RrType, u32, Box<[u8]>)>,
 }
+
 impl Builder {
     /// Starts an empty zone.
-    pub fn new(_apex: Name) -> Builder {
-        todo!()
+    pub fn new(apex: Name) -> Builder {
+        Builder { contents: Contents::empty(apex), owner: None, pending: Vec::new() }
     }
-    /// Adds one record; any order is allowed, canonical order is fastest. Duplicates are dropped; the first TTL of an RRset counts.
+
+    /// Adds one record; any order is allowed, canonical order is fastest. Duplicates are dropped; the first TTL of an
+    /// RRset counts.
     pub fn push(
         &mut self,
-        _owner_wire: &[u8],
-        _rtype: RrType,
-        _ttl: u32,
-        _rdata: &[u8],
+        owner_wire: &[u8],
+        rtype: RrType,
+        ttl: u32,
+        rdata: &[u8],
     ) -> Result<(), BuildError> {
-        todo!()
+        if self.owner.as_ref().is_none_or(|owner| !owner.as_wire().eq_ignore_ascii_case(owner_wire)) {
+            self.flush();
+            let owner = Name::from_wire(owner_wire).map_err(|_| BuildError::OutOfZone(Name::root()))?;
+            if !owner.is_at_or_below(&self.contents.apex) {
+                return Err(BuildError::OutOfZone(owner));
+            }
+            self.owner = Some(owner);
+        }
+        self.pending.push((rtype, ttl, rdata.into()));
+        Ok(())
     }
+
     /// Adds one owner from [`Node::encode`]'s bytes (store rows). False = malformed.
-    pub fn push_encoded(&mut self, _row: &[u8]) -> bool {
-        todo!()
+    pub fn push_encoded(&mut self, row: &[u8]) -> bool {
+        let Some((owner, records)) = decode(row) else { return false };
+        records.into_iter().all(|(rtype, ttl, rdata)| self.push(owner, rtype, ttl, rdata).is_ok())
     }
+
     /// The zone.
-    pub fn finish(self) -> Result<Contents, BuildError> {
-        todo!()
+    pub fn finish(mut self) -> Result<Contents, BuildError> {
+        self.flush();
+        match self.contents.soa() {
+            Some(_) => Ok(self.contents),
+            None => Err(BuildError::NoSoa),
+        }
+    }
+
+    fn flush(&mut self) {
+        let Some(owner) = self.owner.take() else { return };
+        // Stable: of an RRset that was given with several TTLs the first one counts.
+        self.pending.sort_by_key(|(rtype, _, rdata)| (*rtype, covered_type(*rtype, rdata)));
+        let pending = std::mem::take(&mut self.pending);
+        self.contents.change(&owner, |draft| {
+            let mut rest = pending.into_iter().peekable();
+            while let Some((rtype, ttl, rdata)) = rest.next() {
+                let covered = covered_type(rtype, &rdata);
+                let mut rdatas = vec![rdata];
+                while let Some((_, _, next)) =
+                    rest.next_if(|next| next.0 == rtype && covered_type(rtype, &next.2) == covered)
+                {
+                    rdatas.push(next);
+                }
+                draft.merge(rtype, covered, ttl, rdatas);
+            }
+        });
     }
 }
 
@@ -51,76 +122,245 @@ impl Contents {
     pub fn builder(apex: Name) -> Builder {
         Builder::new(apex)
     }
+
     /// A zone without any record, for filling with [`Contents::put`]; `serial` is 0 until it has an SOA.
-    pub fn empty(_apex: Name) -> Contents {
-        todo!()
+    pub fn empty(apex: Name) -> Contents {
+        Contents { apex: Arc::new(apex), root: None, records: 0, wildcards: 0 }
     }
+
     /// The apex name.
     pub fn apex(&self) -> &Name {
-        todo!()
+        &self.apex
     }
+
     /// The SOA serial.
     pub fn serial(&self) -> u32 {
-        todo!()
+        // The serial is the first of the five numbers that SOA RDATA ends with (RFC 1035 §3.3.13).
+        let Some(soa) = self.apex_leaf().and_then(|leaf| leaf.rrset(RrType::SOA)) else { return 0 };
+        match soa.first_rdata_raw().last_chunk::<20>() {
+            Some(numbers) => u32::from_be_bytes([numbers[0], numbers[1], numbers[2], numbers[3]]),
+            None => 0,
+        }
     }
+
     /// The apex SOA RRset.
     pub fn soa(&self) -> Option<Rrset> {
-        todo!()
+        self.rrset(&self.apex, RrType::SOA)
     }
+
     /// How many records there are.
     pub fn record_count(&self) -> u64 {
-        todo!()
+        self.records
     }
+
+    /// Whether any owner is a wildcard.
+    pub(super) fn has_wildcards(&self) -> bool {
+        self.wildcards > 0
+    }
+
+    pub(super) fn root(&self) -> &Option<trie::Node> {
+        &self.root
+    }
+
+    /// The leaf of the apex.
+    pub fn apex_leaf(&self) -> Option<&Leaf> {
+        trie::first(&self.root).filter(|leaf| leaf.relative().is_empty())
+    }
+
+    /// The key of a name of this zone; `None` for others.
+    fn key(&self, name: &Name) -> Option<Key> {
+        if !is_at_or_below(name.as_wire(), self.apex.as_wire()) {
+            return None;
+        }
+        let relative_len = name.as_wire().len() - self.apex.as_wire().len();
+        Some(Key::of(&name.as_wire()[..relative_len].to_ascii_lowercase()))
+    }
+
     /// The owner, if any record is there (an empty non-terminal gives none).
-    pub fn node(&self, _name: &Name) -> Option<Node<'_>> {
-        todo!()
+    pub fn node(&self, name: &Name) -> Option<Node<'_>> {
+        let leaf = trie::get(&self.root, &self.key(name)?)?;
+        Some(Node { apex: &self.apex, leaf })
     }
+
     /// One RRset, exact match only: no wildcards, no CNAMEs.
-    pub fn rrset(&self, _name: &Name, _rtype: RrType) -> Option<Rrset> {
-        todo!()
+    pub fn rrset(&self, name: &Name, rtype: RrType) -> Option<Rrset> {
+        let mut rrsets = self.node(name)?.rrsets().filter(|rrset| rrset.rtype == rtype);
+        let mut first = rrsets.next()?;
+        rrsets.for_each(|more| first.rdatas.extend(more.rdatas));
+        Some(first)
     }
+
     /// Whether the name exists: it or a name below it has records (RFC 4592 §2.2.2).
-    pub fn name_exists(&self, _name: &Name) -> bool {
-        todo!()
+    pub fn name_exists(&self, name: &Name) -> bool {
+        self.key(name).is_some_and(|key| trie::has_prefix(&self.root, &key))
     }
+
     /// All owners in canonical order, the apex first.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
-        [].into_iter()
+        trie::leaves(&self.root).map(|leaf| Node { apex: &self.apex, leaf })
     }
+
+    /// The owner at or before `name` in canonical order.
+    pub fn predecessor(&self, name: &Name) -> Option<Node<'_>> {
+        let leaf = trie::predecessor(&self.root, &self.key(name)?)?;
+        Some(Node { apex: &self.apex, leaf })
+    }
+
     /// Sets an RRset in place of what was there (case of the owner is kept as given by the first record of the owner).
-    pub fn put(&mut self, _rrset: &Rrset) {
-        todo!()
+    /// Without RDATA it is removed. An owner out of the zone changes nothing.
+    pub fn put(&mut self, rrset: &Rrset) {
+        let (rtype, ttl) = (rrset.rtype, rrset.ttl);
+        let mut groups: Vec<(RrType, u32, Vec<Box<[u8]>>)> = Vec::new();
+        for rdata in &rrset.rdatas {
+            let covered = covered_type(rtype, rdata);
+            match groups.iter_mut().find(|group| group.0 == covered) {
+                Some((_, _, rdatas)) => rdatas.push(rdata.clone()),
+                None => groups.push((covered, ttl, vec![rdata.clone()])),
+            }
+        }
+        if rtype == RrType::RRSIG {
+            self.keep_signature_ttls(&rrset.owner, &mut groups);
+        }
+        self.change(&rrset.owner, |draft| {
+            draft.remove(rtype);
+            for (covered, ttl, rdatas) in groups {
+                draft.merge(rtype, covered, ttl, rdatas);
+            }
+        });
     }
-    /// Adds RRsets in bulk to a zone under construction (loading): merges with what is there.
-    pub fn add(&mut self, _owner: &Name, _rtype: RrType, _ttl: u32, _rdata: &[u8]) {
-        todo!()
+
+    /// Gives groups of signatures that have nothing new the TTL they had.
+    fn keep_signature_ttls(&self, owner: &Name, groups: &mut [(RrType, u32, Vec<Box<[u8]>>)]) {
+        let Some(node) = self.node(owner) else { return };
+        for (covered, ttl, rdatas) in groups {
+            let Some(stored) = node.leaf.signatures(*covered) else { continue };
+            let before = stored.rdatas(node.owner().as_wire(), self.apex.as_wire());
+            if rdatas.iter().all(|rdata| before.contains(rdata)) {
+                *ttl = stored.ttl();
+            }
+        }
     }
+
+    /// Adds a record: merges with what is there. A duplicate is dropped, and an RRset keeps its TTL. An owner out of
+    /// the zone changes nothing.
+    pub fn add(&mut self, owner: &Name, rtype: RrType, ttl: u32, rdata: &[u8]) {
+        self.change(owner, |draft| draft.merge(rtype, covered_type(rtype, rdata), ttl, [rdata.into()]));
+    }
+
     /// Removes an RRset. True if it was there.
-    pub fn remove(&mut self, _owner: &Name, _rtype: RrType) -> bool {
-        todo!()
+    pub fn remove(&mut self, owner: &Name, rtype: RrType) -> bool {
+        let mut removed = false;
+        self.change(owner, |draft| removed = draft.remove(rtype));
+        removed
     }
+
+    /// Changes one owner: the only way into the trie.
+    fn change(&mut self, owner: &Name, edit: impl FnOnce(&mut Draft<'_>)) {
+        let Some(key) = self.key(owner) else { return };
+        // The old leaf is held while the draft borrows from it.
+        let old = trie::get(&self.root, &key).cloned();
+        let mut draft = Draft::new(&self.apex, owner, old.as_ref());
+        edit(&mut draft);
+        let new = draft.finish();
+        if let Some(leaf) = &old {
+            self.records -= leaf.record_count();
+            self.wildcards -= u64::from(leaf.is_wildcard());
+        }
+        match new {
+            Some(leaf) => {
+                self.records += leaf.record_count();
+                self.wildcards += u64::from(leaf.is_wildcard());
+                trie::insert(&mut self.root, &key, leaf);
+            }
+            None => {
+                trie::remove(&mut self.root, &key);
+            }
+        }
+    }
+
     /// SHA-256 over all records in canonical order and form: equal zones have equal digests on every node.
     pub fn digest(&self) -> [u8; 32] {
-        todo!()
+        let mut hash = Sha256::new();
+        for node in self.nodes() {
+            let owner = node.owner();
+            let lower = owner.to_lowercase();
+            for stored in node.leaf.rrsets() {
+                for rdata in stored.rdatas(owner.as_wire(), self.apex.as_wire()) {
+                    let canonical = canonical(stored.rtype(), &rdata);
+                    hash.update(lower.as_wire());
+                    hash.update(stored.rtype().0.to_be_bytes());
+                    hash.update(Class::IN.0.to_be_bytes());
+                    hash.update(stored.ttl().to_be_bytes());
+                    hash.update((canonical.len() as u16).to_be_bytes());
+                    hash.update(&canonical);
+                }
+            }
+        }
+        hash.finalize().into()
+    }
+}
+
+impl std::fmt::Debug for Contents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Contents({} serial {}, {} records)", self.apex, self.serial(), self.records)
     }
 }
 
 /// One owner name of a zone version.
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
-    _zone: &'a Contents,
+    apex: &'a Name,
+    leaf: &'a Leaf,
 }
+
 impl<'a> Node<'a> {
     /// The owner name, case kept.
     pub fn owner(&self) -> Name {
-        todo!()
+        self.leaf.owner(self.apex)
     }
-    /// Its RRsets, by ascending type number (SOA first at the apex).
-    pub fn rrsets(&self) -> impl Iterator<Item = Rrset> + 'a {
-        [].into_iter()
+
+    /// Its RRsets, by ascending type number (SOA first at the apex); signatures in one RRset per covered type.
+    pub fn rrsets(&self) -> impl Iterator<Item = Rrset> + use<'a> {
+        let (apex, owner) = (self.apex, self.owner());
+        self.leaf.rrsets().map(move |stored| stored.to_rrset(owner.clone(), apex))
     }
-    /// Packs the owner and all its RRsets into bytes, for a row of the zone store.
-    pub fn encode(&self, _out: &mut Vec<u8>) {
-        todo!()
+
+    /// The stored form.
+    pub fn leaf(&self) -> &'a Leaf {
+        self.leaf
+    }
+
+    /// Packs the owner and all its RRsets into bytes, for a row of the zone store:
+    /// owner, then per record `type:16 ttl:32 rdlength:16 rdata`, all in network order.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let owner = self.owner();
+        out.extend_from_slice(owner.as_wire());
+        for stored in self.leaf.rrsets() {
+            for rdata in stored.rdatas(owner.as_wire(), self.apex.as_wire()) {
+                out.extend_from_slice(&stored.rtype().0.to_be_bytes());
+                out.extend_from_slice(&stored.ttl().to_be_bytes());
+                out.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
+                out.extend_from_slice(&rdata);
+            }
+        }
     }
 }
+
+type DecodedRow<'a> = (&'a [u8], Vec<(RrType, u32, &'a [u8])>);
+
+/// Reads [`Node::encode`]'s bytes.
+fn decode(row: &[u8]) -> Option<DecodedRow<'_>> {
+    let (owner, mut rest) = row.split_at(crate::dns::name::wire_len(row)?);
+    let mut records = Vec::new();
+    while !rest.is_empty() {
+        let (head, behind) = rest.split_first_chunk::<8>()?;
+        let rdata = behind.get(..u16::from_be_bytes([head[6], head[7]]) as usize)?;
+        rest = &behind[rdata.len()..];
+        let ttl = u32::from_be_bytes([head[2], head[3], head[4], head[5]]);
+        records.push((RrType(u16::from_be_bytes([head[0], head[1]])), ttl, rdata));
+    }
+    (!records.is_empty()).then_some((owner, records))
+}
+
+#[cfg(test)]
+mod tests;

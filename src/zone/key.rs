@@ -1,0 +1,231 @@
+//! Trie keys: an owner name as a string of small codes, root side first, so that order is canonical order.
+//!
+//! ```text
+//! mail.EU in zone example.com  ──►  e u END m a i l END
+//! ```
+//!
+//! A label's characters come in lower case, each label is followed by [`END`], which is smaller than every
+//! character: the order of keys is that of RFC 4034 §6.1, and the key of an ancestor is a prefix of the keys of its
+//! descendants. The 38 characters of host names take one code, all other octets two, so that a code fits a
+//! bitmap of 47 bits.
+
+use crate::dns::name::{LABELS_MAX, NAME_BYTES_MAX};
+
+/// The code of "no code here": the key ends before this place.
+pub(super) const NOBYTE: u8 = 0;
+/// The code behind each label.
+pub(super) const END: u8 = 1;
+/// How many codes there are.
+pub(super) const CODES: u8 = 47;
+/// Longest key: every octet takes two codes at most, and each label adds an END in place of its length octet.
+pub(super) const KEY_CODES_MAX: usize = 2 * NAME_BYTES_MAX + 2;
+
+/// Codes that an octet takes: the first, and the second or [`NOBYTE`].
+struct CodeTable {
+    first: [u8; 256],
+    second: [u8; 256],
+}
+
+static TABLE: CodeTable = code_table();
+
+const fn is_common(byte: u8) -> bool {
+    matches!(byte, b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z')
+}
+
+/// Hands out codes in the order of octets. Octets without a code of their own share a first code with their
+/// neighbours and differ in the second; capital letters never occur.
+const fn code_table() -> CodeTable {
+    let mut table = CodeTable { first: [0; 256], second: [0; 256] };
+    let (mut next, mut group, mut member) = (END + 1, 0, 0);
+    let mut byte = 0;
+    while byte < 256 {
+        if is_common(byte as u8) {
+            table.first[byte] = next;
+            next += 1;
+            group = 0;
+        } else if !(byte as u8).is_ascii_uppercase() {
+            if group == 0 || member == CODES - 2 {
+                group = next;
+                next += 1;
+                member = 0;
+            }
+            table.first[byte] = group;
+            table.second[byte] = END + 1 + member;
+            member += 1;
+        }
+        byte += 1;
+    }
+    assert!(next <= CODES);
+    table
+}
+
+/// The labels of a wire name in lower case, as offsets of their length octets from the left.
+pub(super) struct LabelOffsets {
+    offsets: [u8; LABELS_MAX + 1],
+    count: usize,
+}
+
+impl LabelOffsets {
+    /// Finds the labels of `wire`, which is a legal name with or without its root label.
+    pub(super) fn of(wire: &[u8]) -> LabelOffsets {
+        let mut found = LabelOffsets { offsets: [0; LABELS_MAX + 1], count: 0 };
+        let mut at = 0;
+        while let Some(&len) = wire.get(at) {
+            if len == 0 || found.count == LABELS_MAX {
+                break;
+            }
+            found.offsets[found.count] = at as u8;
+            found.count += 1;
+            at += 1 + len as usize;
+        }
+        found
+    }
+
+    /// The offsets, leftmost label first.
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.offsets[..self.count]
+    }
+}
+
+/// The label of `wire` whose length octet is at `offset`, without that octet.
+pub(super) fn label_at(wire: &[u8], offset: u8) -> &[u8] {
+    let at = offset as usize;
+    let len = wire[at] as usize;
+    &wire[at + 1..at + 1 + len]
+}
+
+/// A key, in memory that is used again and again.
+pub(super) struct Key {
+    codes: [u8; KEY_CODES_MAX],
+    len: u16,
+    /// Key length after so many labels from the apex down.
+    bounds: [u16; LABELS_MAX + 1],
+}
+
+impl Default for Key {
+    fn default() -> Key {
+        Key { codes: [NOBYTE; KEY_CODES_MAX], len: 0, bounds: [0; LABELS_MAX + 1] }
+    }
+}
+
+impl Key {
+    /// The key of a relative name: lower case, wire format without the root label.
+    pub(super) fn of(relative: &[u8]) -> Key {
+        let mut key = Key::default();
+        key.set(relative, LabelOffsets::of(relative).as_slice());
+        key
+    }
+
+    /// Makes this the key of the labels of `lower` at `offsets` (leftmost first).
+    pub(super) fn set(&mut self, lower: &[u8], offsets: &[u8]) {
+        let mut len = 0;
+        for (depth, &offset) in offsets.iter().rev().enumerate() {
+            for &byte in label_at(lower, offset) {
+                self.codes[len] = TABLE.first[byte as usize];
+                len += 1;
+                let second = TABLE.second[byte as usize];
+                if second != NOBYTE {
+                    self.codes[len] = second;
+                    len += 1;
+                }
+            }
+            self.codes[len] = END;
+            len += 1;
+            self.bounds[depth + 1] = len as u16;
+        }
+        self.len = len as u16;
+    }
+
+    /// The code at `offset`; behind the end it is [`NOBYTE`].
+    #[inline]
+    pub(super) fn code(&self, offset: usize) -> u8 {
+        if offset < self.len() { self.codes[offset] } else { NOBYTE }
+    }
+
+    /// How many codes there are.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Key length after `labels` labels from the apex down.
+    #[inline]
+    pub(super) fn bound(&self, labels: usize) -> usize {
+        self.bounds[labels] as usize
+    }
+
+    /// The codes.
+    pub(super) fn codes(&self) -> &[u8] {
+        &self.codes[..self.len()]
+    }
+
+    /// How many codes are the same at the start of both.
+    pub(super) fn common_prefix(&self, other: &Key) -> usize {
+        self.codes().iter().zip(other.codes()).take_while(|(a, b)| a == b).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::Name;
+
+    fn relative(text: &str) -> Vec<u8> {
+        let name: Name = text.parse().unwrap();
+        let wire = name.to_lowercase();
+        wire.as_wire()[..wire.as_wire().len() - 1].to_vec()
+    }
+
+    #[test]
+    fn key_order_is_canonical_order() {
+        let mut names: Vec<Name> = [
+            ".",
+            "a.",
+            "b.a.",
+            "*.a.",
+            "\\000.a.",
+            "\\255.a.",
+            "\\000\\001.",
+            "ab.",
+            "a-b.",
+            "_.",
+            "[.",
+            "}x.",
+            "z.",
+            "A\\.b.",
+            "0.",
+            "@.a.",
+        ]
+        .iter()
+        .map(|text| text.parse().unwrap())
+        .collect();
+        for byte in 0..=255u8 {
+            names.push(Name::from_wire(&[1, byte, 0]).unwrap());
+            names.push(Name::from_wire(&[2, b'x', byte, 0]).unwrap());
+        }
+        for left in &names {
+            for right in &names {
+                let keys = [left, right].map(|name| Key::of(&relative(&name.to_string())).codes().to_vec());
+                assert_eq!(keys[0].cmp(&keys[1]), left.cmp(right), "{left} against {right}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_ancestor_is_a_prefix_that_ends_at_a_bound() {
+        let (child, parent) = (Key::of(&relative("www.x.y.")), Key::of(&relative("x.y.")));
+        assert!(child.codes().starts_with(parent.codes()));
+        assert_eq!(child.bound(2), parent.len());
+        assert_eq!(child.bound(3), child.len());
+    }
+
+    #[test]
+    fn the_longest_name_of_rare_octets_fits() {
+        let mut wire = Vec::new();
+        for len in [63u8, 63, 63, 61] {
+            wire.push(len);
+            wire.extend(std::iter::repeat_n(0xff, len as usize));
+        }
+        assert_eq!(Key::of(&wire).len(), 2 * 250 + 4);
+    }
+}
