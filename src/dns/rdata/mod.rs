@@ -1,11 +1,49 @@
-//! Skeleton: The table of RR types: one descriptor row per type.
+//! RDATA of every type, derived from one table of descriptors.
+//!
+//! ```text
+//!                    table: TYPE -> mnemonic, fields
+//!                   ┌──────────────┼───────────────┐
+//! tokens ─► text ─► uncompressed wire RDATA ─► print ─► text
+//! message ─► walk::read ─►  │  └─► walk: check, names, canonical form
+//! ```
+//!
+//! Invariants: RDATA in memory is always uncompressed wire format that [`check`] accepts; text that
+//! [`to_text`] writes is read back by [`from_text`] to the same octets; nothing here panics on input from a
+//! network or a file.
+//!
+//! Not here: tokens (`zonefile::lexer`), the compression of names that are sent (`wire::Writer`, which asks
+//! [`names`]), rules between records (`zone::check`).
+//!
+//! Caveats: a type without a row is opaque and written as RFC 3597 has it; so are the types whose own
+//! presentation format nobody writes (NULL, ATMA, A6, and the meta types).
+
+mod apl;
+mod bitmap;
+mod key;
+mod loc;
+mod naptr;
+mod print;
+mod svcb;
+mod table;
+mod text;
+mod time;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+
 use super::{Name, RrType, wire::Reader};
+pub use text::parse_ttl;
 
 /// One token of presentation format, as the zone-file reader, nsupdate-like tools and tests give it:
 /// escapes are still in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
-    /// The bytes between blanks, or between quotes.
+    /// The bytes between blanks, or between quotes. A parameter of SVCB (`key="value"`) is one token, with
+    /// the quotes around its value still there.
     pub text: &'a [u8],
     /// Whether it stood in double quotes.
     pub quoted: bool,
@@ -15,7 +53,7 @@ pub struct Token<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct RdataTextError {
-    /// Index of the offending token; `tokens.len()` = unexpected end of input.
+    /// Index of the offending token; `tokens.len()` = noticed at the end of the record.
     pub token: usize,
     /// BIND's result text ("bad dotted quad", "extra input text", ...).
     pub reason: &'static str,
@@ -26,37 +64,56 @@ pub struct RdataTextError {
 #[error("malformed RDATA")]
 pub struct BadRdata;
 
-/// Text to wire: all tokens behind the type mnemonic; appends uncompressed RDATA to `out`.
+/// Turns presentation format into wire format: `tokens` are all that stand behind the type mnemonic.
+///
+/// Appends uncompressed RDATA to `out`; on an error `out` is as before. Relative names are completed by
+/// `origin`. Every type may be written as `\# length hex` (RFC 3597 §5).
 pub fn from_text(
-    _rtype: RrType,
-    _tokens: &[Token<'_>],
-    _origin: &Name,
-    _out: &mut Vec<u8>,
+    rtype: RrType,
+    tokens: &[Token<'_>],
+    origin: &Name,
+    out: &mut Vec<u8>,
 ) -> Result<(), RdataTextError> {
-    todo!()
+    let start = out.len();
+    text::parse(rtype, tokens, origin, out).inspect_err(|_| out.truncate(start))
 }
-/// Wire to text, as BIND prints it on one line.
-pub fn to_text(_rtype: RrType, _rdata: &[u8]) -> String {
-    todo!()
+
+/// The presentation format, as BIND prints it on one line.
+pub fn to_text(rtype: RrType, rdata: &[u8]) -> String {
+    let mut out = String::new();
+    write_text(rtype, rdata, &mut out);
+    out
 }
-/// Reads RDLENGTH octets at the reader, expands compression where the type may have it, checks the form,
-/// and appends uncompressed RDATA.
+
+/// Appends what [`to_text`] returns.
+pub fn write_text(rtype: RrType, rdata: &[u8], out: &mut String) {
+    print::write(rtype, rdata, out);
+}
+
+/// Reads `rdlen` octets at the reader, expands compression where the type may have it, checks the form, and
+/// appends uncompressed RDATA to `out`.
+///
+/// Expanded are the types of RFC 1035 and those that RFC 3597 §4 lists for receivers; in all others a
+/// pointer is an error. After an error the reader's position and the end of `out` are unspecified.
 pub fn read_wire(
-    _rtype: RrType,
-    _rdlen: usize,
-    _reader: &mut Reader<'_>,
-    _out: &mut Vec<u8>,
+    rtype: RrType,
+    rdlen: usize,
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
 ) -> Result<(), BadRdata> {
-    todo!()
+    walk::read(rtype, rdlen, reader, out)
 }
+
 /// Checks uncompressed RDATA.
-pub fn check(_rtype: RrType, _rdata: &[u8]) -> Result<(), BadRdata> {
-    todo!()
+pub fn check(rtype: RrType, rdata: &[u8]) -> Result<(), BadRdata> {
+    walk::check(rtype, rdata)
 }
-/// Canonical form (RFC 4034 §6.2, RFC 6840 §5.1): names in it lower-cased where the type asks for it.
-pub fn canonical(_rtype: RrType, _rdata: &[u8]) -> Vec<u8> {
-    todo!()
+
+/// Canonical form: names lower-cased where the type asks for it (RFC 4034 §6.2, RFC 6840 §5.1).
+pub fn canonical(rtype: RrType, rdata: &[u8]) -> Vec<u8> {
+    walk::canonical(rtype, rdata)
 }
+
 /// A domain name inside RDATA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbeddedName {
@@ -67,26 +124,41 @@ pub struct EmbeddedName {
     /// Whether it may be compressed in a message (RFC 3597 §4: only types of RFC 1035).
     pub compressible: bool,
 }
-/// The names inside RDATA, in order.
-pub fn names(_rtype: RrType, _rdata: &[u8]) -> impl Iterator<Item = EmbeddedName> {
-    [].into_iter()
-}
-/// The mnemonic of a type ("A", "TYPE65280").
-pub fn mnemonic(_rtype: RrType) -> std::borrow::Cow<'static, str> {
-    todo!()
-}
-/// A type from its mnemonic or TYPEnnn, in any case.
-pub fn from_mnemonic(_text: &[u8]) -> Option<RrType> {
-    todo!()
+
+/// The names inside uncompressed RDATA, in order.
+pub fn names(rtype: RrType, rdata: &[u8]) -> impl Iterator<Item = EmbeddedName> {
+    walk::Names::new(rtype, rdata)
 }
 
-impl std::fmt::Display for RrType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// The mnemonic of a type ("A", "TYPE65280").
+pub fn mnemonic(rtype: RrType) -> Cow<'static, str> {
+    match table::by_number(rtype) {
+        Some(row) => Cow::Borrowed(row.mnemonic),
+        None => Cow::Owned(format!("TYPE{}", rtype.0)),
+    }
+}
+
+/// A type from its mnemonic or TYPEnnn (RFC 3597 §5), in any case.
+pub fn from_mnemonic(text: &[u8]) -> Option<RrType> {
+    if let Some(row) = table::by_mnemonic(text) {
+        return Some(RrType(row.number));
+    }
+    let (prefix, digits) = text.split_at_checked(4)?;
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    if !prefix.eq_ignore_ascii_case(b"TYPE") || !is_number {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok().map(RrType)
+}
+
+impl fmt::Display for RrType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&mnemonic(*self))
     }
 }
-impl std::fmt::Debug for RrType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+
+impl fmt::Debug for RrType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&mnemonic(*self))
     }
 }

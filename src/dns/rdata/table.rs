@@ -1,0 +1,339 @@
+//! The rows: what the RDATA of each RR type is made of.
+//!
+//! A type is supported by adding a row here. Rows are sorted by type number; two indexes, by number and by
+//! mnemonic, are computed from them at compile time.
+
+use crate::dns::RrType;
+
+/// How a domain name in RDATA is treated on the wire and in canonical form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NameUse {
+    /// A type of RFC 1035: may be compressed in both directions; canonical form is lower case.
+    Rfc1035,
+    /// Never compressed when sent, but expanded when received (RFC 3597 §4); canonical form is lower case.
+    Expanded,
+    /// Never compressed; canonical form is lower case (RFC 4034 §6.2).
+    Lowered,
+    /// Never compressed, and canonical as it stands (RFC 6840 §5.1).
+    Plain,
+}
+
+/// One part of RDATA, in wire and presentation format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    /// A domain name.
+    Name(NameUse),
+    /// Any number of domain names up to the end (HIP rendezvous servers).
+    Names,
+    /// One octet, decimal.
+    U8,
+    /// Two octets, decimal.
+    U16,
+    /// Four octets, decimal.
+    U32,
+    /// Four octets: seconds that may be written with units, as a TTL.
+    Period,
+    /// Four octets: YYYYMMDDHHmmSS or seconds (RFC 4034 §3.2).
+    Time,
+    /// Two octets: an RR type by mnemonic (RRSIG's type covered).
+    TypeCovered,
+    /// One octet: a DNSSEC algorithm by number or mnemonic.
+    Algorithm,
+    /// The same, printed as a mnemonic (CERT).
+    NamedAlgorithm,
+    /// Two octets: a certificate type by number or mnemonic (RFC 4398 §2.1).
+    CertType,
+    /// Two octets: KEY flags by number or mnemonics (RFC 2535 §7.1).
+    KeyFlags,
+    /// One octet: KEY protocol by number or mnemonic.
+    KeyProtocol,
+    /// The key itself: base64 to the end, absent when the flags four octets before say "no key".
+    KeyMaterial,
+    /// Four octets, dotted quad.
+    Ipv4,
+    /// Sixteen octets, RFC 5952.
+    Ipv6,
+    /// A length octet and as many octets of text.
+    CharString,
+    /// A character string that may be missing at the end (ISDN).
+    OptionalCharString,
+    /// One or more character strings up to the end.
+    CharStrings,
+    /// A character string of decimal digits, at least four (X25, RFC 1183 §3.1).
+    Digits,
+    /// A character string that is the substitution expression of NAPTR (RFC 3402 §3.2).
+    Regexp,
+    /// A character string of letters and digits: a CAA property tag (RFC 8659 §4.1).
+    Tag,
+    /// Text up to the end without a length octet (CAA value, URI target).
+    LongText,
+    /// Hexadecimal to the end, at least one octet.
+    Hex,
+    /// One octet: a DS digest type by number or mnemonic.
+    DigestType,
+    /// A digest in hexadecimal to the end, whose length is fixed by the digest type in the octet before.
+    Digest,
+    /// A SSHFP fingerprint, whose length is fixed by the fingerprint type in the octet before.
+    Fingerprint,
+    /// A ZONEMD digest, whose length is fixed by the hash algorithm in the octet before.
+    ZoneDigest,
+    /// A length octet and as many octets in hexadecimal, `-` when empty (NSEC3 salt).
+    Salt,
+    /// A length octet and as many octets in base32hex, not empty (NSEC3 next hashed owner).
+    HashedOwner,
+    /// Base64 to the end, at least one octet.
+    Base64,
+    /// Base64 to the end, `-` when empty (DOA).
+    OptionalBase64,
+    /// A type bitmap (RFC 4034 §4.1.2) with at least one type.
+    Bitmap,
+    /// A type bitmap that may be empty.
+    OptionalBitmap,
+    /// The bitmap of NXT: at most 16 octets, without windows (RFC 2535 §5.2).
+    OldBitmap,
+    /// Address prefixes (RFC 3123).
+    Prefixes,
+    /// A location (RFC 1876).
+    Location,
+    /// Service parameters (RFC 9460 §2.2).
+    SvcParams,
+    /// Six octets, `xx-xx-...` (RFC 7043).
+    Eui48,
+    /// Eight octets, `xx-xx-...` (RFC 7043).
+    Eui64,
+    /// Eight octets, `xxxx:xxxx:xxxx:xxxx` (RFC 6742).
+    Ilnp64,
+    /// Gateway type, algorithm and gateway of IPSECKEY (RFC 4025 §2).
+    IpsecGateway,
+    /// Discovery bit, relay type and relay of AMTRELAY (RFC 8777 §4).
+    Relay,
+    /// Lengths, algorithm, host identity tag and public key of HIP (RFC 8005 §5).
+    HostIdentity,
+    /// Address, protocol and port bitmap of WKS (RFC 1035 §3.4.2).
+    Services,
+    /// NSAP address: `0x` and hexadecimal (RFC 1706).
+    Nsap,
+    /// Any octets; the only presentation format is RFC 3597's.
+    Opaque,
+}
+
+/// One RR type.
+pub(super) struct Row {
+    pub(super) number: u16,
+    pub(super) mnemonic: &'static str,
+    pub(super) fields: &'static [Field],
+}
+
+use Field::*;
+use NameUse::*;
+
+const fn row(number: u16, mnemonic: &'static str, fields: &'static [Field]) -> Row {
+    Row { number, mnemonic, fields }
+}
+
+const ONE_NAME: &[Field] = &[Name(Rfc1035)];
+const TEXT: &[Field] = &[CharStrings];
+const KEY_LIKE: &[Field] = &[KeyFlags, KeyProtocol, Algorithm, KeyMaterial];
+const DS_LIKE: &[Field] = &[U16, Algorithm, DigestType, Digest];
+const TLSA_LIKE: &[Field] = &[U8, U8, U8, Hex];
+const SVCB_LIKE: &[Field] = &[U16, Name(Plain), SvcParams];
+const OPAQUE: &[Field] = &[Opaque];
+
+/// Every type with a mnemonic, by number.
+pub(super) static ROWS: &[Row] = &[
+    row(1, "A", &[Ipv4]),
+    row(2, "NS", ONE_NAME),
+    row(3, "MD", ONE_NAME),
+    row(4, "MF", ONE_NAME),
+    row(5, "CNAME", ONE_NAME),
+    row(6, "SOA", &[Name(Rfc1035), Name(Rfc1035), U32, Period, Period, Period, Period]),
+    row(7, "MB", ONE_NAME),
+    row(8, "MG", ONE_NAME),
+    row(9, "MR", ONE_NAME),
+    row(10, "NULL", OPAQUE),
+    row(11, "WKS", &[Services]),
+    row(12, "PTR", ONE_NAME),
+    row(13, "HINFO", &[CharString, CharString]),
+    row(14, "MINFO", &[Name(Rfc1035), Name(Rfc1035)]),
+    row(15, "MX", &[U16, Name(Rfc1035)]),
+    row(16, "TXT", TEXT),
+    row(17, "RP", &[Name(Expanded), Name(Expanded)]),
+    row(18, "AFSDB", &[U16, Name(Expanded)]),
+    row(19, "X25", &[Digits]),
+    row(20, "ISDN", &[CharString, OptionalCharString]),
+    row(21, "RT", &[U16, Name(Expanded)]),
+    row(22, "NSAP", &[Nsap]),
+    row(23, "NSAP-PTR", &[Name(Plain)]),
+    row(24, "SIG", &[TypeCovered, Algorithm, U8, U32, Time, Time, U16, Name(Expanded), Base64]),
+    row(25, "KEY", KEY_LIKE),
+    row(26, "PX", &[U16, Name(Expanded), Name(Expanded)]),
+    row(27, "GPOS", &[CharString, CharString, CharString]),
+    row(28, "AAAA", &[Ipv6]),
+    row(29, "LOC", &[Location]),
+    row(30, "NXT", &[Name(Expanded), OldBitmap]),
+    row(31, "EID", &[Hex]),
+    row(32, "NIMLOC", &[Hex]),
+    row(33, "SRV", &[U16, U16, U16, Name(Expanded)]),
+    row(34, "ATMA", OPAQUE),
+    row(35, "NAPTR", &[U16, U16, CharString, CharString, Regexp, Name(Expanded)]),
+    row(36, "KX", &[U16, Name(Lowered)]),
+    row(37, "CERT", &[CertType, U16, NamedAlgorithm, Base64]),
+    row(38, "A6", OPAQUE),
+    row(39, "DNAME", &[Name(Lowered)]),
+    row(40, "SINK", &[U8, U8, U8, Base64]),
+    row(41, "OPT", OPAQUE),
+    row(42, "APL", &[Prefixes]),
+    row(43, "DS", DS_LIKE),
+    row(44, "SSHFP", &[U8, U8, Fingerprint]),
+    row(45, "IPSECKEY", &[U8, IpsecGateway, Base64]),
+    row(46, "RRSIG", &[TypeCovered, Algorithm, U8, U32, Time, Time, U16, Name(Lowered), Base64]),
+    row(47, "NSEC", &[Name(Plain), Bitmap]),
+    row(48, "DNSKEY", KEY_LIKE),
+    row(49, "DHCID", &[Base64]),
+    row(50, "NSEC3", &[U8, U8, U16, Salt, HashedOwner, OptionalBitmap]),
+    row(51, "NSEC3PARAM", &[U8, U8, U16, Salt]),
+    row(52, "TLSA", TLSA_LIKE),
+    row(53, "SMIMEA", TLSA_LIKE),
+    row(55, "HIP", &[HostIdentity, Names]),
+    row(56, "NINFO", TEXT),
+    row(57, "RKEY", KEY_LIKE),
+    row(58, "TALINK", &[Name(Plain), Name(Plain)]),
+    row(59, "CDS", DS_LIKE),
+    row(60, "CDNSKEY", KEY_LIKE),
+    row(61, "OPENPGPKEY", &[Base64]),
+    row(62, "CSYNC", &[U32, U16, OptionalBitmap]),
+    row(63, "ZONEMD", &[U32, U8, U8, ZoneDigest]),
+    row(64, "SVCB", SVCB_LIKE),
+    row(65, "HTTPS", SVCB_LIKE),
+    row(99, "SPF", TEXT),
+    row(100, "UINFO", OPAQUE),
+    row(101, "UID", OPAQUE),
+    row(102, "GID", OPAQUE),
+    row(103, "UNSPEC", OPAQUE),
+    row(104, "NID", &[U16, Ilnp64]),
+    row(105, "L32", &[U16, Ipv4]),
+    row(106, "L64", &[U16, Ilnp64]),
+    row(107, "LP", &[U16, Name(Plain)]),
+    row(108, "EUI48", &[Eui48]),
+    row(109, "EUI64", &[Eui64]),
+    row(249, "TKEY", OPAQUE),
+    row(250, "TSIG", OPAQUE),
+    row(251, "IXFR", OPAQUE),
+    row(252, "AXFR", OPAQUE),
+    row(253, "MAILB", OPAQUE),
+    row(254, "MAILA", OPAQUE),
+    row(255, "ANY", OPAQUE),
+    row(256, "URI", &[U16, U16, LongText]),
+    row(257, "CAA", &[U8, Tag, LongText]),
+    row(258, "AVC", TEXT),
+    row(259, "DOA", &[U32, U32, U8, CharString, OptionalBase64]),
+    row(260, "AMTRELAY", &[U8, Relay]),
+    row(261, "RESINFO", TEXT),
+    row(262, "WALLET", TEXT),
+    row(32768, "TA", DS_LIKE),
+    row(32769, "DLV", DS_LIKE),
+];
+
+/// Marks a free slot of an index.
+const NONE: u8 = u8::MAX;
+/// Types below this number are found by indexing.
+const DIRECT: usize = 263;
+/// Slots of the mnemonic index: a power of two, about three times the rows.
+const SLOTS: usize = 256;
+
+static BY_NUMBER: [u8; DIRECT] = {
+    let mut index = [NONE; DIRECT];
+    let mut i = 0;
+    while i < ROWS.len() {
+        if (ROWS[i].number as usize) < DIRECT {
+            index[ROWS[i].number as usize] = i as u8;
+        }
+        i += 1;
+    }
+    index
+};
+
+static BY_MNEMONIC: [u8; SLOTS] = {
+    let mut index = [NONE; SLOTS];
+    let mut i = 0;
+    while i < ROWS.len() {
+        let mut slot = mnemonic_slot(ROWS[i].mnemonic.as_bytes());
+        while index[slot] != NONE {
+            slot = (slot + 1) % SLOTS;
+        }
+        index[slot] = i as u8;
+        i += 1;
+    }
+    index
+};
+
+/// FNV-1a over the mnemonic in upper case.
+const fn mnemonic_slot(text: &[u8]) -> usize {
+    let mut hash = 0x811c_9dc5_u32;
+    let mut i = 0;
+    while i < text.len() {
+        hash = (hash ^ text[i].to_ascii_uppercase() as u32).wrapping_mul(0x0100_0193);
+        i += 1;
+    }
+    (hash ^ (hash >> 15)) as usize % SLOTS
+}
+
+/// The row of a type, if it has one.
+pub(super) fn by_number(rtype: RrType) -> Option<&'static Row> {
+    match BY_NUMBER.get(rtype.0 as usize) {
+        Some(&NONE) => None,
+        Some(&at) => Some(&ROWS[at as usize]),
+        None => ROWS
+            .iter()
+            .rev()
+            .take_while(|row| row.number as usize >= DIRECT)
+            .find(|row| row.number == rtype.0),
+    }
+}
+
+/// The row with this mnemonic, in any case.
+pub(super) fn by_mnemonic(text: &[u8]) -> Option<&'static Row> {
+    // The longest mnemonic has ten letters; a long token is not worth hashing.
+    if text.len() > 10 {
+        return None;
+    }
+    let mut slot = mnemonic_slot(text);
+    while BY_MNEMONIC[slot] != NONE {
+        let row = &ROWS[BY_MNEMONIC[slot] as usize];
+        if row.mnemonic.as_bytes().eq_ignore_ascii_case(text) {
+            return Some(row);
+        }
+        slot = (slot + 1) % SLOTS;
+    }
+    None
+}
+
+/// The fields of a type; a type without a row is opaque.
+pub(super) fn fields(rtype: RrType) -> &'static [Field] {
+    by_number(rtype).map_or(OPAQUE, |row| row.fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_by_number_and_by_mnemonic() {
+        for pair in ROWS.windows(2) {
+            assert!(pair[0].number < pair[1].number, "{} is out of order", pair[1].mnemonic);
+        }
+        for row in ROWS {
+            assert_eq!(by_number(RrType(row.number)).map(|r| r.number), Some(row.number));
+            assert_eq!(by_mnemonic(row.mnemonic.as_bytes()).map(|r| r.number), Some(row.number));
+            assert_eq!(
+                by_mnemonic(row.mnemonic.to_lowercase().as_bytes()).map(|r| r.number),
+                Some(row.number)
+            );
+            assert!(row.mnemonic.len() <= 10);
+        }
+        for number in [0, 54, 110, 263, 32767, 65535] {
+            assert!(by_number(RrType(number)).is_none());
+        }
+        assert!(by_mnemonic(b"NOPE").is_none());
+    }
+}

@@ -1,0 +1,606 @@
+//! Presentation format to wire format, field by field.
+
+use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXUPPER_PERMISSIVE};
+
+use super::key::{self, Mnemonics};
+use super::table::{self, Field};
+use super::{RdataTextError, Token, apl, bitmap, from_mnemonic, loc, svcb, time, walk};
+use crate::dns::{Name, RrType, name};
+
+/// The tokens behind the type mnemonic, taken one by one.
+pub(super) struct Input<'a> {
+    tokens: &'a [Token<'a>],
+    at: usize,
+    origin: &'a Name,
+}
+
+type Parsed<T> = Result<T, RdataTextError>;
+
+impl<'a> Input<'a> {
+    pub(super) fn has_more(&self) -> bool {
+        self.at < self.tokens.len()
+    }
+
+    /// The next token, quoted or not.
+    fn string(&mut self) -> Parsed<&'a [u8]> {
+        let token = self.tokens.get(self.at).ok_or_else(|| self.behind("unexpected end of input"))?;
+        self.at += 1;
+        Ok(token.text)
+    }
+
+    /// The next token, which must not be quoted.
+    pub(super) fn word(&mut self) -> Parsed<&'a [u8]> {
+        if self.tokens.get(self.at).is_some_and(|token| token.quoted) {
+            return Err(self.behind("unexpected token"));
+        }
+        self.string()
+    }
+
+    /// The error that the token just taken is wrong.
+    pub(super) fn bad(&self, reason: &'static str) -> RdataTextError {
+        RdataTextError { token: self.at.saturating_sub(1), reason }
+    }
+
+    /// The error that is noticed behind the token just taken.
+    pub(super) fn behind(&self, reason: &'static str) -> RdataTextError {
+        RdataTextError { token: self.at, reason }
+    }
+
+    fn number(&mut self, max: u32) -> Parsed<u32> {
+        let token = self.word().map_err(|error| match error.reason {
+            "unexpected token" => RdataTextError { reason: "not a valid number", ..error },
+            _ => error,
+        })?;
+        let mut value = 0u32;
+        for &byte in token {
+            if !byte.is_ascii_digit() {
+                return Err(self.bad("not a valid number"));
+            }
+            let next = value.checked_mul(10).and_then(|v| v.checked_add(u32::from(byte - b'0')));
+            value = next.ok_or_else(|| self.bad("out of range"))?;
+        }
+        if value > max { Err(self.bad("out of range")) } else { Ok(value) }
+    }
+
+    /// A number, or a mnemonic that stands for one.
+    fn number_or(&mut self, max: u32, table: Mnemonics) -> Parsed<u32> {
+        let token = self.word()?;
+        if token.first().is_some_and(u8::is_ascii_digit) {
+            self.at -= 1;
+            return self.number(max);
+        }
+        key::number_of(table, token).map(u32::from).ok_or_else(|| self.bad("unknown class/type"))
+    }
+
+    fn name(&mut self, out: &mut Vec<u8>) -> Parsed<()> {
+        let token = self.word()?;
+        name::parse_into(token, Some(self.origin.as_wire()), out)
+            .map_err(|error| self.bad(name_reason(error)))
+    }
+
+    fn ipv4(&mut self) -> Parsed<Ipv4Addr> {
+        let token = self.word()?;
+        parse_ipv4(token).ok_or_else(|| self.bad("bad dotted quad"))
+    }
+
+    fn ipv6(&mut self) -> Parsed<Ipv6Addr> {
+        let token = self.word()?;
+        let address = std::str::from_utf8(token).ok().and_then(|text| text.parse().ok());
+        address.ok_or_else(|| self.bad("bad IPv6 address"))
+    }
+
+    /// The remaining tokens as one word.
+    fn remaining(&mut self) -> Parsed<Cow<'a, [u8]>> {
+        let first = self.word()?;
+        if !self.has_more() {
+            return Ok(Cow::Borrowed(first));
+        }
+        let mut joined = first.to_vec();
+        while self.has_more() {
+            joined.extend_from_slice(self.word()?);
+        }
+        Ok(Cow::Owned(joined))
+    }
+
+    fn hex(&mut self, out: &mut Vec<u8>) -> Parsed<()> {
+        let digits = self.remaining()?;
+        let decoded = decode_hex(&digits, out).filter(|()| !digits.is_empty());
+        decoded.ok_or_else(|| self.behind("bad hex encoding"))
+    }
+
+    /// Hexadecimal up to the end, of `expected` octets where that is known.
+    fn digest(&mut self, expected: Option<usize>, out: &mut Vec<u8>) -> Parsed<()> {
+        let start = out.len();
+        let digits = self.remaining()?;
+        if expected.is_some_and(|length| digits.len() < 2 * length)
+            && digits.iter().all(u8::is_ascii_hexdigit)
+        {
+            return Err(self.behind("unexpected end of input"));
+        }
+        decode_hex(&digits, out).ok_or_else(|| self.behind("bad hex encoding"))?;
+        if out.len() == start || expected.is_some_and(|length| out.len() - start > length) {
+            return Err(self.behind("bad hex encoding"));
+        }
+        Ok(())
+    }
+
+    fn base64(&mut self, out: &mut Vec<u8>) -> Parsed<()> {
+        let text = self.remaining()?;
+        decode_base64(&text, out).ok_or_else(|| self.behind("bad base64 encoding"))
+    }
+}
+
+/// See [`super::from_text`].
+pub(super) fn parse(rtype: RrType, tokens: &[Token<'_>], origin: &Name, out: &mut Vec<u8>) -> Parsed<()> {
+    let mut input = Input { tokens, at: 0, origin };
+    let start = out.len();
+    if tokens.first().is_some_and(|token| token.text == b"\\#" && !token.quoted) {
+        input.at = 1;
+        parse_generic(rtype, &mut input, out)?;
+    } else {
+        let Some(row) = table::by_number(rtype) else {
+            return Err(RdataTextError { token: 0, reason: "unknown class/type" });
+        };
+        for &field in row.fields {
+            parse_field(field, &mut input, start, out)?;
+        }
+    }
+    if input.has_more() {
+        return Err(input.behind("extra input text"));
+    }
+    if out.len() - start > walk::RDATA_BYTES_MAX {
+        return Err(input.behind("ran out of space"));
+    }
+    Ok(())
+}
+
+/// `\# length hex...` (RFC 3597 §5), which must still be legal RDATA of a known type.
+fn parse_generic(rtype: RrType, input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+    if rtype.is_meta() {
+        return Err(input.behind("invalid use of a meta type"));
+    }
+    let length = input.number(u32::MAX)? as usize;
+    if length > walk::RDATA_BYTES_MAX {
+        return Err(input.behind("out of range"));
+    }
+    let start = out.len();
+    if input.has_more() {
+        input.hex(out)?;
+    }
+    match (out.len() - start).cmp(&length) {
+        std::cmp::Ordering::Less => Err(input.behind("unexpected end of input")),
+        std::cmp::Ordering::Greater => Err(input.behind("ran out of space")),
+        std::cmp::Ordering::Equal => {
+            walk::check(rtype, &out[start..]).map_err(|_| input.behind("unexpected end of input"))
+        }
+    }
+}
+
+/// Reads one field; `start` is where the RDATA begins in `out`.
+fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<u8>) -> Parsed<()> {
+    match field {
+        Field::Name(_) => input.name(out)?,
+        Field::Names => {
+            while input.has_more() {
+                input.name(out)?;
+            }
+        }
+        Field::U8 => out.push(input.number(0xff)? as u8),
+        Field::U16 => out.extend((input.number(0xffff)? as u16).to_be_bytes()),
+        Field::U32 => out.extend(input.number(u32::MAX)?.to_be_bytes()),
+        Field::Period => {
+            let token = input.word()?;
+            out.extend(parse_ttl(token).map_err(|reason| input.bad(reason))?.to_be_bytes());
+        }
+        Field::Time => {
+            let token = input.word()?;
+            out.extend(time::parse(token).map_err(|reason| input.bad(reason))?.to_be_bytes());
+        }
+        Field::TypeCovered => {
+            let token = input.word()?;
+            let covered = from_mnemonic(token).ok_or_else(|| input.bad("unknown class/type"))?;
+            out.extend(covered.0.to_be_bytes());
+        }
+        Field::Algorithm | Field::NamedAlgorithm => out.push(input.number_or(0xff, key::ALGORITHMS)? as u8),
+        Field::DigestType => out.push(input.number_or(0xff, key::DIGESTS)? as u8),
+        Field::CertType => out.extend((input.number_or(0xffff, key::CERT_TYPES)? as u16).to_be_bytes()),
+        Field::KeyProtocol => out.push(input.number_or(0xff, key::PROTOCOLS)? as u8),
+        Field::KeyFlags => out.extend(key_flags(input)?.to_be_bytes()),
+        Field::KeyMaterial => {
+            if input.has_more() || !key::has_no_key(&out[start..]) {
+                input.base64(out)?;
+            }
+        }
+        Field::Ipv4 => out.extend(input.ipv4()?.octets()),
+        Field::Ipv6 => out.extend(input.ipv6()?.octets()),
+        Field::CharString => char_string(input, out)?,
+        Field::OptionalCharString if !input.has_more() => {}
+        Field::OptionalCharString => char_string(input, out)?,
+        Field::CharStrings => {
+            char_string(input, out)?;
+            while input.has_more() {
+                char_string(input, out)?;
+            }
+        }
+        Field::Digits => {
+            let token = input.string()?;
+            if !token.iter().all(u8::is_ascii_digit) {
+                return Err(input.bad("out of range"));
+            }
+            if token.len() < 4 {
+                return Err(input.bad("syntax error"));
+            }
+            input.at -= 1;
+            char_string(input, out)?;
+        }
+        Field::Regexp => {
+            let at = out.len();
+            char_string(input, out)?;
+            if !super::naptr::is_regexp(&out[at + 1..]) {
+                return Err(input.bad("syntax error"));
+            }
+        }
+        Field::Tag => {
+            let at = out.len();
+            char_string(input, out)?;
+            if out.len() == at + 1 || !out[at + 1..].iter().all(u8::is_ascii_alphanumeric) {
+                return Err(input.bad("syntax error"));
+            }
+        }
+        Field::LongText => {
+            let token = input.string()?;
+            unescape_into(token, out).ok_or_else(|| input.bad("syntax error"))?;
+        }
+        Field::Hex => input.hex(out)?,
+        Field::Digest => {
+            let length = out.last().and_then(|&kind| walk::digest_len(kind));
+            input.digest(length, out)?;
+        }
+        Field::Fingerprint => {
+            let length = out.last().and_then(|&kind| walk::fingerprint_len(kind));
+            input.digest(length, out)?;
+        }
+        Field::ZoneDigest => {
+            let at = out.len();
+            let length = out.last().and_then(|&kind| walk::zone_digest_len(kind));
+            input.digest(length, out)?;
+            if out.len() - at < walk::ZONE_DIGEST_BYTES_MIN {
+                return Err(input.behind("unexpected end of input"));
+            }
+        }
+        Field::Salt => salt(input, out)?,
+        Field::HashedOwner => hashed_owner(input, out)?,
+        Field::Base64 => input.base64(out)?,
+        Field::OptionalBase64 => {
+            if input.string()? != b"-" {
+                input.at -= 1;
+                input.base64(out)?;
+            }
+        }
+        Field::Bitmap => {
+            let at = out.len();
+            bitmap::parse(input, out)?;
+            if out.len() == at {
+                return Err(input.behind("FORMERR"));
+            }
+        }
+        Field::OptionalBitmap => bitmap::parse(input, out)?,
+        Field::OldBitmap => bitmap::parse_old(input, out)?,
+        Field::Prefixes => apl::parse(input, out)?,
+        Field::Location => loc::parse(input, out)?,
+        Field::SvcParams => svcb::parse(input, out)?,
+        Field::Eui48 => eui(input, 6, out)?,
+        Field::Eui64 => eui(input, 8, out)?,
+        Field::Ilnp64 => ilnp64(input, out)?,
+        Field::IpsecGateway => {
+            let kind = input.number(0xff)?;
+            if kind > 3 {
+                return Err(input.bad("out of range"));
+            }
+            let algorithm = input.number(0xff)? as u8;
+            out.extend([kind as u8, algorithm]);
+            gateway(input, kind, out)?;
+        }
+        Field::Relay => {
+            let discovery = input.number(0xff)?;
+            if discovery > 1 {
+                return Err(input.bad("out of range"));
+            }
+            let kind = input.number(0x7f)?;
+            if kind > 3 {
+                return Err(input.behind("not implemented"));
+            }
+            out.push((discovery << 7 | kind) as u8);
+            gateway(input, kind, out)?;
+        }
+        Field::HostIdentity => host_identity(input, out)?,
+        Field::Services => services(input, out)?,
+        Field::Nsap => nsap(input, out)?,
+        Field::Opaque => {
+            // The only way to write it is RFC 3597's.
+            return Err(RdataTextError { token: 0, reason: "syntax error" });
+        }
+    }
+    Ok(())
+}
+
+fn key_flags(input: &mut Input<'_>) -> Parsed<u16> {
+    let token = input.word()?;
+    let numeric = token.first().is_some_and(u8::is_ascii_digit);
+    let flags = match token.strip_prefix(b"0x") {
+        Some(digits) => std::str::from_utf8(digits).ok().and_then(|d| u16::from_str_radix(d, 16).ok()),
+        None if numeric => std::str::from_utf8(token).ok().and_then(|d| d.parse().ok()),
+        None => key::flags_of(token),
+    };
+    flags.ok_or_else(|| input.bad(if numeric { "out of range" } else { "unknown flag" }))
+}
+
+fn char_string(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+    let token = input.string()?;
+    let at = out.len();
+    out.push(0);
+    unescape_into(token, out).ok_or_else(|| input.bad("syntax error"))?;
+    out[at] = u8::try_from(out.len() - at - 1).map_err(|_| input.bad("syntax error"))?;
+    Ok(())
+}
+
+fn salt(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+    let token = input.word()?;
+    let at = out.len();
+    out.push(0);
+    if token != b"-" {
+        decode_hex(token, out).ok_or_else(|| input.behind("bad hex encoding"))?;
+    }
+    out[at] = u8::try_from(out.len() - at - 1).map_err(|_| input.bad("out of range"))?;
+    Ok(())
+}
+
+fn hashed_owner(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+    let token = input.word()?;
+    let mut octets =
+        BASE32HEX_NOPAD.decode(&token.to_ascii_uppercase()).map_err(|_| input.bad("bad base32 encoding"))?;
+    let length = u8::try_from(octets.len()).ok().filter(|&length| length > 0);
+    out.push(length.ok_or_else(|| input.bad("out of range"))?);
+    out.append(&mut octets);
+    Ok(())
+}
+
+fn eui(input: &mut Input<'_>, octets: usize, out: &mut Vec<u8>) -> Parsed<()> {
+    let token = input.word()?;
+    let start = out.len();
+    let good =
+        token.split(|&byte| byte == b'-').all(|pair| pair.len() == 2 && decode_hex(pair, out).is_some());
+    if good && out.len() - start == octets { Ok(()) } else { Err(input.behind("bad EUI")) }
+}
+
+/// Four groups of one to four hexadecimal digits (RFC 6742 §2.1.2).
+fn ilnp64(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+    let token = input.word()?;
+    let mut groups = 0;
+    for group in token.split(|&byte| byte == b':') {
+        let digits = (1..=4).contains(&group.len()) && group.iter().all(u8::is_ascii_hexdigit);
+        let value =
+            std::str::from_utf8(group).ok().filter(|_| digits).and_then(|g| u16::from_str_radix(g, 16).ok());
+        out.extend(value.ok_or_else(|| input.bad("syntax error"))?.to_be_bytes());
+        groups += 1;
+    }
+    if groups == 4 { Ok(()) } else { Err(input.bad("syntax error")) }
+}
+
+fn gateway(input: &mut Input<'_>, kind: u32, out: &mut Vec<u8>) -> Parsed<()> {
+    match kind {
+        1 => out.extend(input.ipv4()?.octets()),
+        2 => out.extend(input.ipv6()?.octets()),
+        3 => input.name(out)?,
+        _ => {
+            if input.word()? != b"." {
+                return Err(input.bad("syntax error"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn host_identity(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+    let algorithm = input.number(0xff)? as u8;
+    let mut tag = Vec::new();
+    let token = input.word()?;
+    decode_hex(token, &mut tag).ok_or_else(|| input.bad("bad hex encoding"))?;
+    let tag_length = u8::try_from(tag.len()).ok().filter(|&length| length > 0);
+    let tag_length = tag_length.ok_or_else(|| input.bad("out of range"))?;
+    let mut material = Vec::new();
+    let token = input.word()?;
+    decode_base64(token, &mut material).ok_or_else(|| input.bad("bad base64 encoding"))?;
+    let key_length = u16::try_from(material.len()).ok().filter(|&length| length > 0);
+    let key_length = key_length.ok_or_else(|| input.bad("out of range"))?;
+    out.extend([tag_length, algorithm]);
+    out.extend(key_length.to_be_bytes());
+    out.append(&mut tag);
+    out.append(&mut material);
+    Ok(())
+}
+
+/// Names of protocols and services that WKS may use; BIND asks the system's database, which is not there on
+/// every machine.
+const PROTOCOLS: Mnemonics = &[("TCP", 6), ("UDP", 17)];
+const SERVICES: Mnemonics = &[
+    ("ftp-data", 20),
+    ("ftp", 21),
+    ("ssh", 22),
+    ("telnet", 23),
+    ("smtp", 25),
+    ("time", 37),
+    ("domain", 53),
+    ("tftp", 69),
+    ("finger", 79),
+    ("http", 80),
+    ("kerberos", 88),
+    ("pop3", 110),
+    ("sunrpc", 111),
+    ("nntp", 119),
+    ("ntp", 123),
+    ("imap2", 143),
+    ("snmp", 161),
+    ("ldap", 389),
+    ("https", 443),
+];
+
+fn services(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+    out.extend(input.ipv4()?.octets());
+    let token = input.word()?;
+    let protocol = key::number_of(PROTOCOLS, token).or_else(|| decimal(token)).filter(|&number| number < 256);
+    out.push(protocol.ok_or_else(|| input.bad("unknown protocol"))? as u8);
+    let start = out.len();
+    while input.has_more() {
+        let token = input.word()?;
+        let port = key::number_of(SERVICES, token).or_else(|| decimal(token));
+        let port = port.ok_or_else(|| input.bad("unknown service"))? as usize;
+        if out.len() <= start + port / 8 {
+            out.resize(start + port / 8 + 1, 0);
+        }
+        out[start + port / 8] |= 0x80 >> (port % 8);
+    }
+    Ok(())
+}
+
+fn decimal(token: &[u8]) -> Option<u16> {
+    let digits = token.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(token).ok().filter(|_| digits)?.parse().ok()
+}
+
+fn nsap(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+    let token = input.word()?;
+    let digits = token.strip_prefix(b"0x").or_else(|| token.strip_prefix(b"0X"));
+    let digits: Vec<u8> = digits
+        .ok_or_else(|| input.bad("syntax error"))?
+        .iter()
+        .copied()
+        .filter(|&byte| byte != b'.')
+        .collect();
+    if digits.is_empty() || digits.len() % 2 != 0 {
+        return Err(input.bad("unexpected end of input"));
+    }
+    decode_hex(&digits, out).ok_or_else(|| input.bad("syntax error"))
+}
+
+fn decode_hex(digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let length = HEXUPPER_PERMISSIVE.decode_len(digits.len()).ok()?;
+    let start = out.len();
+    out.resize(start + length, 0);
+    HEXUPPER_PERMISSIVE.decode_mut(digits, &mut out[start..]).ok()?;
+    Some(())
+}
+
+fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let longest = BASE64.decode_len(text.len()).ok()?;
+    let start = out.len();
+    out.resize(start + longest, 0);
+    let length = BASE64.decode_mut(text, &mut out[start..]).ok()?;
+    out.truncate(start + length);
+    (length > 0).then_some(())
+}
+
+/// BIND's words for a bad name.
+pub(super) fn name_reason(error: name::NameError) -> &'static str {
+    match error {
+        name::NameError::LabelTooLong => "label too long",
+        // BIND: 9.18 reports the buffer it ran out of, not the name.
+        name::NameError::NameTooLong => "ran out of space",
+        name::NameError::EmptyLabel => "empty label",
+        name::NameError::BadEscape => "bad escape",
+        name::NameError::Relative | name::NameError::Malformed => "syntax error",
+    }
+}
+
+/// A dotted quad with exactly four decimal parts, none with a superfluous zero.
+fn parse_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    if text.len() > 15 {
+        return None;
+    }
+    let (mut octets, mut part, mut digits, mut value) = ([0u8; 4], 0, 0, 0u16);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' => {
+                if digits > 0 && value == 0 {
+                    return None;
+                }
+                value = value * 10 + u16::from(byte - b'0');
+                digits += 1;
+                if value > 255 {
+                    return None;
+                }
+            }
+            b'.' if digits > 0 && part < 3 => {
+                octets[part] = value as u8;
+                (part, digits, value) = (part + 1, 0, 0);
+            }
+            _ => return None,
+        }
+    }
+    octets[3] = value as u8;
+    (part == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
+}
+
+/// A number of seconds, plain or with units: `3600`, `1w2d3h4m5s` (RFC 2308 §4 and BIND).
+pub fn parse_ttl(text: &[u8]) -> Result<u32, &'static str> {
+    let (mut total, mut number, mut digits, mut has_unit) = (0u64, 0u64, 0, false);
+    for &byte in text {
+        let scale = match byte {
+            b'0'..=b'9' => {
+                number = number * 10 + u64::from(byte - b'0');
+                digits += 1;
+                if number > u64::from(u32::MAX) {
+                    return Err("out of range");
+                }
+                continue;
+            }
+            b'w' | b'W' => 604_800,
+            b'd' | b'D' => 86_400,
+            b'h' | b'H' => 3600,
+            b'm' | b'M' => 60,
+            b's' | b'S' => 1,
+            _ => return Err("syntax error"),
+        };
+        if digits == 0 {
+            return Err("syntax error");
+        }
+        total += number * scale;
+        (number, digits, has_unit) = (0, 0, true);
+        if total > u64::from(u32::MAX) {
+            return Err("out of range");
+        }
+    }
+    match (has_unit, digits) {
+        (true, 0) => Ok(total as u32),
+        (false, 1..) => Ok(number as u32),
+        _ => Err("syntax error"),
+    }
+}
+
+/// Appends `text` without its escapes; `None` if one is malformed.
+fn unescape_into(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    if !text.contains(&b'\\') {
+        out.extend_from_slice(text);
+        return Some(());
+    }
+    let mut at = 0;
+    while at < text.len() {
+        let byte = text[at];
+        at += 1;
+        out.push(if byte == b'\\' { name::unescape(text, &mut at)? } else { byte });
+    }
+    Some(())
+}
+
+/// `text` without its escapes.
+pub(super) fn unescape_all(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if !text.contains(&b'\\') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut out = Vec::with_capacity(text.len());
+    unescape_into(text, &mut out)?;
+    Some(Cow::Owned(out))
+}
