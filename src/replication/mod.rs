@@ -5,6 +5,7 @@ pub mod driver;
 #[cfg(test)]
 mod guard_tests;
 pub mod guards;
+pub mod handshake;
 pub mod load;
 #[cfg(test)]
 mod lockstep;
@@ -16,6 +17,7 @@ pub mod proposer;
 pub mod replica;
 #[cfg(test)]
 mod replica_tests;
+pub mod session;
 pub mod state_machine;
 pub mod transport;
 pub mod window;
