@@ -30,3 +30,8 @@ pub fn random_u64() -> u64 {
     random_bytes(&mut bytes);
     u64::from_le_bytes(bytes)
 }
+
+/// The time of day in UTC, for people to read.
+pub fn now_utc() -> time::OffsetDateTime {
+    time::OffsetDateTime::now_utc()
+}

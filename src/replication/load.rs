@@ -79,7 +79,7 @@ impl Sent<'_> {
     async fn send(&mut self, command: Command) -> Result<(), LoadError> {
         let (reply, outcome) = oneshot::channel();
         // A receiver that is gone has no interest in the outcome any more.
-        let mut proposal = Proposal { command, reply: Box::new(move |outcome| drop(reply.send(outcome))) };
+        let mut proposal = Proposal { command, reply: Box::new(move |outcome| _ = reply.send(outcome)) };
         for _ in 0..ROOM_POLLS_MAX {
             match self.proposer.propose(proposal) {
                 Ok(()) => {
