@@ -17,6 +17,7 @@ pub mod store;
 pub mod replication;
 
 pub mod nameserver;
+pub mod notify_out;
 
 pub mod control;
 pub mod server;

@@ -130,6 +130,15 @@ impl Name {
         Name(self.0.to_ascii_lowercase().into_boxed_slice())
     }
 
+    /// The text without the final dot, as BIND writes names in its log.
+    pub fn undotted(&self) -> String {
+        let mut text = self.to_string();
+        if text.len() > 1 {
+            text.pop();
+        }
+        text
+    }
+
     /// Whether the bytes are the same, case included.
     pub fn eq_case(&self, other: &Name) -> bool {
         self.0 == other.0
@@ -430,6 +439,7 @@ mod tests {
             assert_eq!(name(text).to_string(), text);
         }
         assert_eq!(name("\\065b.").to_string(), "Ab.");
+        assert_eq!((name("a.b.").undotted(), name(".").undotted()), ("a.b".into(), ".".into()));
     }
 
     #[test]

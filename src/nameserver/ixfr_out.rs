@@ -14,7 +14,7 @@
 //! Not here: who may ask (the dispatcher), how messages are filled and signed ([`super::transfer_out`]).
 
 use super::axfr_out;
-use super::transfer_out::{DifferenceRecords, Kind, Messages, Options, Records, Request, undotted};
+use super::transfer_out::{DifferenceRecords, Kind, Messages, Options, Records, Request};
 use crate::dns::message::Message;
 use crate::dns::{Class, Rcode, RrType};
 use crate::zone::changeset::soa_serial;
@@ -57,7 +57,7 @@ pub fn transfer(
         Some(_) => "IXFR delta size exceeds the database size",
         None => "IXFR version not in journal",
     };
-    tracing::debug!("transfer of '{}/IN': {reason}, falling back to AXFR", undotted(zone.name()));
+    tracing::debug!("transfer of '{}/IN': {reason}, falling back to AXFR", zone.name().undotted());
     axfr_out::whole_zone(contents, request, options, Kind::AxfrStyleIxfr)
 }
 

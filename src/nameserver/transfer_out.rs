@@ -374,7 +374,7 @@ impl Messages {
     }
 
     fn log_start(&self) {
-        let key = self.request.session.as_ref().map(|session| undotted(session.key_name()));
+        let key = self.request.session.as_ref().map(|session| session.key_name().undotted());
         let tsig = key.map(|key| format!(": TSIG {key}")).unwrap_or_default();
         let serial = self.serial;
         match self.kind {
@@ -404,8 +404,8 @@ impl Messages {
     /// How every line about a transfer starts. BIND: what tools look for.
     fn subject(&self) -> String {
         let Request { client, question, session, .. } = &self.request;
-        let zone = undotted(&question.name);
-        let key = session.as_ref().map(|s| format!("/key {}", undotted(s.key_name()))).unwrap_or_default();
+        let zone = question.name.undotted();
+        let key = session.as_ref().map(|s| format!("/key {}", s.key_name().undotted())).unwrap_or_default();
         let (ip, port) = (client.ip(), client.port());
         format!("client {ip}#{port}{key} ({zone}): transfer of '{zone}/IN': ")
     }
@@ -450,13 +450,4 @@ impl Iterator for Messages {
             error
         }))
     }
-}
-
-/// A name as BIND writes it in log lines.
-pub(super) fn undotted(name: &Name) -> String {
-    let mut text = name.to_string();
-    if text.len() > 1 {
-        text.pop();
-    }
-    text
 }
