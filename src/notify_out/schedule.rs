@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 ///
 /// RFC 1996 §3.6 suggests 60 s and doubling; the first retries are quick here because a secondary that missed
 /// the message of a lost leader should not lag.
-pub const RETRY_INTERVALS: [Duration; 6] = [
+pub(super) const RETRY_INTERVALS: [Duration; 6] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -67,7 +67,7 @@ struct Entry {
 
 /// What is to be done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(super) enum Action {
     /// Send a NOTIFY of this zone under this id.
     Send {
         /// The zone.
@@ -87,7 +87,7 @@ pub enum Action {
 }
 
 /// The table of all zones and targets that something is to be sent to.
-pub struct Schedule {
+pub(super) struct Schedule {
     entries: HashMap<Key, Entry>,
     /// The same entries by deadline.
     deadlines: BTreeSet<(Instant, Key)>,
@@ -104,7 +104,7 @@ const BURST: u32 = 20;
 
 impl Schedule {
     /// An empty table that sends at most `per_sec` messages a second, after a pause up to 20 in one go.
-    pub fn new(per_sec: u32) -> Schedule {
+    pub(super) fn new(per_sec: u32) -> Schedule {
         Schedule {
             entries: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -115,13 +115,13 @@ impl Schedule {
     }
 
     /// Changes the rate.
-    pub fn set_rate(&mut self, per_sec: u32) {
+    pub(super) fn set_rate(&mut self, per_sec: u32) {
         self.send_interval = Duration::from_secs(1) / per_sec.max(1);
     }
 
     /// Notes that `zone` changed and `target` should know. Messages about changes of one zone to one target
     /// leave at least `delay` apart. True if a message is due because of it, false if one was due already.
-    pub fn changed(&mut self, now: Instant, zone: &Name, target: &Target, delay: Duration) -> bool {
+    pub(super) fn changed(&mut self, now: Instant, zone: &Name, target: &Target, delay: Duration) -> bool {
         let key = (zone.clone(), target.address);
         let Some(entry) = self.entries.get_mut(&key) else {
             let state = State::Due(now);
@@ -152,7 +152,7 @@ impl Schedule {
     /// What is to be done now, one thing per call; `None` until [`Schedule::next_deadline`].
     ///
     /// `new_id` gives message ids that nobody can guess.
-    pub fn poll(&mut self, now: Instant, mut new_id: impl FnMut() -> u16) -> Option<Action> {
+    pub(super) fn poll(&mut self, now: Instant, mut new_id: impl FnMut() -> u16) -> Option<Action> {
         loop {
             let (deadline, key) = self.deadlines.first()?.clone();
             if deadline > now {
@@ -183,7 +183,7 @@ impl Schedule {
     }
 
     /// When [`Schedule::poll`] has something to do; `None` while the table is empty.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
         let (deadline, key) = self.deadlines.first()?;
         match self.entries.get(key).map(|entry| entry.state) {
             Some(State::Due(_)) => Some(self.next_slot().map_or(*deadline, |slot| slot.max(*deadline))),
@@ -192,12 +192,12 @@ impl Schedule {
     }
 
     /// Whether a message about `zone` with this id is outstanding at `from`.
-    pub fn is_outstanding(&self, from: SocketAddr, id: u16, zone: &Name) -> bool {
+    pub(super) fn is_outstanding(&self, from: SocketAddr, id: u16, zone: &Name) -> bool {
         self.outstanding.get(&(from, id)) == Some(zone)
     }
 
     /// Notes a response; true if it is to an outstanding message.
-    pub fn answered(&mut self, now: Instant, from: SocketAddr, id: u16, zone: &Name) -> bool {
+    pub(super) fn answered(&mut self, now: Instant, from: SocketAddr, id: u16, zone: &Name) -> bool {
         if !self.is_outstanding(from, id, zone) {
             return false;
         }
@@ -213,7 +213,7 @@ impl Schedule {
     }
 
     /// Forgets everything: somebody else sends from now on.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.deadlines.clear();
         self.outstanding.clear();
