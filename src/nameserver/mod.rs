@@ -1,7 +1,30 @@
-//! Skeleton: Request -> response.
+//! Request in, response out.
+//!
+//! ```text
+//! UDP worker ── plain query ──────────────────────────────► query        (no allocation)
+//!      │
+//!      └ anything else ─► Nameserver::handle ─┬─ QUERY ────► query       (signed, or over TCP)
+//!        TCP ───────────►   parse             ├─ AXFR IXFR ► axfr_out, ixfr_out
+//!                           EDNS version      ├─ NOTIFY ───► notify_in
+//!                           TSIG              └─ UPDATE ───► update_in ─► log ─► Responder
+//! ```
+//!
+//! Invariants: a packet with QR set is never answered, whatever else is in it; a response goes out at most
+//! once, with the id, opcode and question of its request; nothing here blocks or waits for consensus.
+//!
+//! Not here: sockets (`server`), what a zone holds and how it is searched (`zone`), what a configuration
+//! file says (`config`).
+
 pub mod acl;
 pub mod axfr_out;
+mod dispatch;
 pub mod ixfr_out;
+mod notify_in;
+pub mod policy;
 pub mod query;
+mod request;
 pub mod transfer_out;
 pub mod update_in;
+
+pub use dispatch::{Action, AnswerQuery, Nameserver, Responder};
+pub use request::{Client, Envelope, Transport};

@@ -1,1 +1,208 @@
-//! Skeleton:
+//! UPDATE (RFC 2136) up to the log: is it one, for a zone of ours, from somebody who may?
+//!
+//! ```text
+//! zone section ─► zone served? ─► allow-update ─► repeat of a pending one? ─► Command::Update ─► log
+//!   FORMERR         NOTAUTH          REFUSED          drop: one answer          │ full: SERVFAIL
+//!                                                                      Outcome ─┴─► rcode, signed, sent
+//! ```
+//!
+//! Invariants: nothing here blocks; every update that entered the log is answered exactly once; the table of
+//! pending updates never outgrows the proposals that wait.
+//!
+//! Not here: prerequisites and updates themselves, which every node evaluates in apply (`zone::update`).
+
+use super::acl::Acl;
+use super::request::{Client, Envelope, Transport, Undotted};
+use super::{Action, Responder};
+use crate::dns::message::Message;
+use crate::dns::{Class, Name, Rcode, Record, RrType, rdata};
+use crate::replication::command::{Command, Outcome, WireName};
+use crate::replication::proposer::Proposal;
+use crate::zone::ZoneTable;
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+/// Updates whose repeats are recognised at the same time; the queue into the log is far shorter.
+const PENDING_MAX: usize = 65_536;
+
+/// The way into the log. Never blocks: a full queue gives the proposal back.
+pub type Propose = dyn Fn(Proposal) -> Result<(), Proposal> + Send + Sync;
+
+/// Updates that came as datagrams and wait for their outcome.
+#[derive(Default)]
+pub(super) struct Pending {
+    requests: Mutex<HashSet<Fingerprint>>,
+    hasher: RandomState,
+}
+
+/// Tells requests apart: where it came from, its id, and a keyed hash of all its octets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Fingerprint {
+    client: SocketAddr,
+    id: u16,
+    hash: u64,
+}
+
+/// A place in the table of pending updates, given back when dropped.
+struct Place {
+    table: Arc<Pending>,
+    fingerprint: Option<Fingerprint>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(fingerprint) = &self.fingerprint {
+            self.table.lock().remove(fingerprint);
+        }
+    }
+}
+
+impl Pending {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<Fingerprint>> {
+        self.requests.lock().expect("no panic while the table is held")
+    }
+
+    /// Enters a request; `None` if the same one is pending already (RFC 2136 §5.1).
+    fn enter(self: &Arc<Self>, packet: &[u8], client: &Client, id: u16) -> Option<Place> {
+        let place = |fingerprint| Place { table: Arc::clone(self), fingerprint };
+        if client.transport == Transport::Tcp {
+            // TCP does not repeat; whoever sends the same twice wants two answers.
+            return Some(place(None));
+        }
+        let fingerprint = Fingerprint { client: client.address, id, hash: self.hasher.hash_one(packet) };
+        let mut requests = self.lock();
+        if requests.contains(&fingerprint) {
+            return None;
+        }
+        if requests.len() >= PENDING_MAX {
+            return Some(place(None));
+        }
+        requests.insert(fingerprint);
+        Some(place(Some(fingerprint)))
+    }
+}
+
+/// What an update is judged by.
+pub(super) struct Surroundings<'a> {
+    pub(super) zones: &'a ZoneTable,
+    pub(super) allow_update: &'a dyn Fn(&Name) -> &'a Acl,
+    pub(super) pending: &'a Arc<Pending>,
+    pub(super) propose: &'a Propose,
+    pub(super) now: fn() -> u64,
+}
+
+/// Answers an UPDATE, or sends it on its way.
+pub(super) fn handle(
+    mut envelope: Envelope,
+    message: Message,
+    packet: &[u8],
+    client: &Client,
+    responder: Responder,
+    surroundings: &Surroundings<'_>,
+) -> Action {
+    let zone = match authorise(&envelope, &message, surroundings) {
+        Ok(zone) => zone,
+        Err(rcode) => return Action::Respond(envelope.response(rcode, (surroundings.now)())),
+    };
+    let Some(place) = surroundings.pending.enter(packet, client, envelope.header.id) else {
+        tracing::debug!(target: "update", "{envelope}: repeat of a pending update");
+        return Action::Drop;
+    };
+    // The records are kept for the log only, and only if it will have them.
+    let wanted = tracing::enabled!(target: "update", tracing::Level::INFO);
+    let updates = if wanted { message.authorities } else { Vec::new() };
+    let command = Command::Update { zone: WireName(zone.clone()), message: packet.to_vec() };
+    let now = surroundings.now;
+    let reply = Box::new(move |outcome| {
+        // From here on the same request is a new one.
+        drop(place);
+        log_outcome(&envelope, &zone, &updates, outcome);
+        responder(envelope.response(rcode(outcome), now()));
+    });
+    if let Err(unheard) = (surroundings.propose)(Proposal { command, reply }) {
+        // The queue is full: the same answer as for an update that nobody decided.
+        (unheard.reply)(Outcome::Expired);
+    }
+    Action::Pending
+}
+
+/// Checks the zone section (RFC 2136 §3.1) and the permission (§3.3); the apex of the zone to update.
+fn authorise(envelope: &Envelope, message: &Message, surroundings: &Surroundings<'_>) -> Result<Name, Rcode> {
+    let failed = |reason: fmt::Arguments<'_>, rcode: Rcode| {
+        tracing::info!(target: "update", "{envelope}: update failed: {reason} ({rcode})");
+        rcode
+    };
+    let [section] = message.questions.as_slice() else {
+        let reason = if message.questions.is_empty() {
+            format_args!("update zone section empty")
+        } else {
+            format_args!("update zone section contains multiple RRs")
+        };
+        return Err(failed(reason, Rcode::FORMERR));
+    };
+    if section.qclass != Class::IN {
+        return Err(failed(format_args!("no zones of class {}", section.qclass), Rcode::NOTIMP));
+    }
+    if section.qtype != RrType::SOA {
+        return Err(failed(format_args!("update zone section contains non-SOA"), Rcode::FORMERR));
+    }
+    let undotted = Undotted(&section.name);
+    let Some(zone) = surroundings.zones.get(&section.name) else {
+        return Err(failed(format_args!("{undotted}: not authoritative for update zone"), Rcode::NOTAUTH));
+    };
+    let allowed = (surroundings.allow_update)(zone.name());
+    if !allowed.allows(envelope.client.ip(), envelope.key()) {
+        tracing::info!(target: "update-security", "{envelope}: update '{undotted}/IN' denied");
+        return Err(Rcode::REFUSED);
+    }
+    if zone.contents().is_none() {
+        return Err(failed(format_args!("{undotted}: zone not loaded"), Rcode::SERVFAIL));
+    }
+    Ok(zone.name().clone())
+}
+
+fn rcode(outcome: Outcome) -> Rcode {
+    match outcome {
+        Outcome::Updated(rcode) => rcode,
+        // The zone went away in the log, before this update.
+        Outcome::Rejected => Rcode::NOTAUTH,
+        Outcome::Done | Outcome::Expired => Rcode::SERVFAIL,
+    }
+}
+
+/// Says what was done, in BIND's words where it has them.
+fn log_outcome(envelope: &Envelope, zone: &Name, updates: &[Record], outcome: Outcome) {
+    if !tracing::enabled!(target: "update", tracing::Level::INFO) {
+        return;
+    }
+    let zone = Undotted(zone);
+    if outcome != Outcome::Updated(Rcode::NOERROR) {
+        let rcode = rcode(outcome);
+        tracing::info!(target: "update", "{envelope}: updating zone '{zone}/IN': update unsuccessful ({rcode})");
+        return;
+    }
+    for update in updates {
+        tracing::info!(target: "update", "{envelope}: updating zone '{zone}/IN': {}", Edit(update));
+    }
+}
+
+/// One record of the update section as BIND's log tells it (RFC 2136 §2.5).
+struct Edit<'a>(&'a Record);
+
+impl fmt::Display for Edit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Record { owner, rtype, class, rdata, .. } = self.0;
+        let owner = Undotted(owner);
+        match (*class, *rtype) {
+            (Class::ANY, RrType::ANY) => write!(f, "delete all rrsets from name '{owner}'"),
+            (Class::ANY, rtype) => write!(f, "deleting rrset at '{owner}' {rtype}"),
+            (Class::NONE, rtype) => {
+                write!(f, "deleting an RR at {owner} {rtype} {}", rdata::to_text(rtype, rdata))
+            }
+            (_, rtype) => write!(f, "adding an RR at '{owner}' {rtype} {}", rdata::to_text(rtype, rdata)),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! From a packet to what is done with it.
+//!
+//! The checks stand in BIND's order: can it be read, is its EDNS version known, does its signature hold,
+//! and only then what it asks for.
+
+use super::policy::Policy;
+use super::request::{Client, Envelope, Transport, Undotted, response_bytes_max};
+use super::transfer_out::{Messages, Request};
+use super::update_in::{self, Pending, Propose, Surroundings};
+use super::{axfr_out, ixfr_out, notify_in};
+use crate::dns::edns::option::EXTENDED_ERROR;
+use crate::dns::message::{Header, Message, ParseError, Question};
+use crate::dns::{Class, Name, Opcode, Rcode, RrType, tsig};
+use crate::zone::Zones;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+
+/// EDE 18, Prohibited (RFC 8914 §4.19), as the data of an option.
+const PROHIBITED: [u8; 2] = [0, 18];
+
+/// Takes a response that was not ready at once. Must not block.
+pub type Responder = Box<dyn FnOnce(Vec<u8>) + Send>;
+
+/// Answers a query that is not signed: the packet, who sent it, and the most octets of the response; `None`
+/// = no response.
+pub type AnswerQuery = dyn Fn(&[u8], &Client, usize) -> Option<Vec<u8>> + Send + Sync;
+
+/// What to do with a packet.
+pub enum Action {
+    /// Send this.
+    Respond(Vec<u8>),
+    /// Say nothing.
+    Drop,
+    /// Send these, one after the other, as fast as the client takes them.
+    Transfer(Box<Messages>),
+    /// The responder was taken: it has been or will be called once.
+    Pending,
+}
+
+/// Answers requests; shared by all sockets.
+pub struct Nameserver {
+    zones: Zones,
+    policy: Arc<ArcSwap<Policy>>,
+    answer_query: Box<AnswerQuery>,
+    propose: Box<Propose>,
+    pending: Arc<Pending>,
+    now: fn() -> u64,
+}
+
+impl Nameserver {
+    /// Serves `zones` under `policy`; queries go to `answer_query`, updates to `propose`. `now` gives Unix
+    /// seconds, for signatures.
+    pub fn new(
+        zones: Zones,
+        policy: Arc<ArcSwap<Policy>>,
+        answer_query: Box<AnswerQuery>,
+        propose: Box<Propose>,
+        now: fn() -> u64,
+    ) -> Nameserver {
+        Nameserver { zones, policy, answer_query, propose, pending: Arc::default(), now }
+    }
+
+    /// Deals with one packet. `responder` is used only if the answer is [`Action::Pending`].
+    pub fn handle(&self, packet: &[u8], client: &Client, responder: Responder) -> Action {
+        let Some(header) = Header::parse(packet) else { return Action::Drop };
+        // A response is never answered, not even a malformed one: two servers would talk for ever.
+        // BIND: port 0 cannot be answered.
+        if header.response || client.address.port() == 0 {
+            return Action::Drop;
+        }
+        let message = match Message::parse(packet) {
+            Ok(message) => message,
+            Err(ParseError::TooShort) => return Action::Drop,
+            Err(ParseError::Format(header)) => {
+                let mut envelope = Envelope::unreadable(client, header, packet);
+                return Action::Respond(envelope.response(Rcode::FORMERR, (self.now)()));
+            }
+        };
+        let policy = self.policy.load();
+        let mut envelope = Envelope::new(client, &message, policy.edns_udp_size);
+        if let Err(rcode) = check_form(&message) {
+            if message.questions.len() != 1 {
+                envelope.question = None;
+            }
+            return Action::Respond(envelope.response(rcode, (self.now)()));
+        }
+        match policy.keys.verify(packet, &message, (self.now)()) {
+            Ok(session) => envelope.session = session,
+            Err(failure) => {
+                log_failure(&envelope, &failure);
+                return Action::Respond(envelope.refusal(&failure, (self.now)()));
+            }
+        }
+        match message.header.opcode {
+            Opcode::QUERY => self.handle_query(envelope, &message, packet, client, &policy),
+            Opcode::NOTIFY => {
+                let zones = self.zones.load();
+                Action::Respond(notify_in::respond(&mut envelope, &message, &zones, (self.now)()))
+            }
+            Opcode::UPDATE => {
+                let surroundings = Surroundings {
+                    zones: &self.zones.load(),
+                    allow_update: &|apex: &Name| &policy.zone(apex).allow_update,
+                    pending: &self.pending,
+                    propose: &*self.propose,
+                    now: self.now,
+                };
+                update_in::handle(envelope, message, packet, client, responder, &surroundings)
+            }
+            _ => Action::Respond(envelope.response(Rcode::NOTIMP, (self.now)())),
+        }
+    }
+
+    fn handle_query(
+        &self,
+        mut envelope: Envelope,
+        message: &Message,
+        packet: &[u8],
+        client: &Client,
+        policy: &Policy,
+    ) -> Action {
+        if matches!(message.question(), Some(question) if matches!(question.qtype, RrType::AXFR | RrType::IXFR))
+        {
+            return match self.transfer(&mut envelope, message, client, policy) {
+                Ok(action) => action,
+                Err(rcode) => Action::Respond(envelope.response(rcode, (self.now)())),
+            };
+        }
+        let limit = response_bytes_max(client, message.edns.as_ref(), policy.udp_bytes_max);
+        let Some(session) = &mut envelope.session else {
+            return match (self.answer_query)(packet, client, limit) {
+                Some(response) => Action::Respond(response),
+                None => Action::Drop,
+            };
+        };
+        let Some(unsigned) = without_tsig(packet, message) else { return Action::Drop };
+        let Some(mut response) =
+            (self.answer_query)(&unsigned, client, limit.saturating_sub(session.reserve()))
+        else {
+            return Action::Drop;
+        };
+        session.sign(&mut response, (self.now)());
+        Action::Respond(response)
+    }
+
+    /// AXFR and IXFR (RFC 5936, RFC 1995).
+    fn transfer(
+        &self,
+        envelope: &mut Envelope,
+        message: &Message,
+        client: &Client,
+        policy: &Policy,
+    ) -> Result<Action, Rcode> {
+        let question = message.question().ok_or(Rcode::FORMERR)?;
+        let bad = |envelope: &Envelope, reason: std::fmt::Arguments<'_>, rcode: Rcode| {
+            let zone = Undotted(&question.name);
+            tracing::info!(target: "xfer-out", "{envelope} ({zone}): bad zone transfer request: {reason} ({rcode})");
+            rcode
+        };
+        let zones = self.zones.load();
+        let Some(zone) = zones.get(&question.name).filter(|_| question.qclass == Class::IN) else {
+            let zone = Undotted(&question.name);
+            let reason = format_args!("'{zone}/{}': non-authoritative zone", question.qclass);
+            return Err(bad(envelope, reason, Rcode::NOTAUTH));
+        };
+        let allowed = &policy.zone(zone.name()).allow_transfer;
+        if !allowed.allows(client.address.ip(), envelope.key()) {
+            log_denied(envelope, question);
+            if let Some(edns) = &mut envelope.edns {
+                edns.options.push((EXTENDED_ERROR, Box::new(PROHIBITED)));
+            }
+            return Err(Rcode::REFUSED);
+        }
+        let session = envelope.session.clone();
+        let request = Request::from_message(message, client.address, session, envelope.edns.clone())?;
+        let options = policy.transfer.clone();
+        if question.qtype == RrType::AXFR {
+            if client.transport == Transport::Udp {
+                // RFC 5936 §4.2.
+                return Err(bad(envelope, format_args!("attempted AXFR over UDP"), Rcode::FORMERR));
+            }
+            return Ok(Action::Transfer(Box::new(axfr_out::transfer(zone, request, options)?)));
+        }
+        let client_serial = ixfr_out::client_serial(message)
+            .map_err(|rcode| bad(envelope, format_args!("IXFR request missing SOA"), rcode))?;
+        match client.transport {
+            Transport::Tcp => {
+                let messages = ixfr_out::transfer(zone, client_serial, request, options)?;
+                Ok(Action::Transfer(Box::new(messages)))
+            }
+            Transport::Udp => {
+                let limit = response_bytes_max(client, message.edns.as_ref(), policy.udp_bytes_max);
+                ixfr_out::datagram(zone, client_serial, limit, request, options).map(Action::Respond)
+            }
+        }
+    }
+}
+
+/// What is wrong with a message before anybody looks at who sent it.
+fn check_form(message: &Message) -> Result<(), Rcode> {
+    if message.edns.as_ref().is_some_and(|edns| edns.is_bad_version()) {
+        return Err(Rcode::BADVERS);
+    }
+    let opcode = message.header.opcode;
+    if matches!(opcode, Opcode::QUERY | Opcode::NOTIFY) && message.questions.len() != 1 {
+        return Err(Rcode::FORMERR);
+    }
+    // BIND: classes that no zone can have are a format error.
+    let meta_class = |question: &Question| matches!(question.qclass, Class::NONE | Class::ANY);
+    let known = matches!(opcode, Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE);
+    if known && message.questions.iter().any(meta_class) {
+        return Err(Rcode::FORMERR);
+    }
+    Ok(())
+}
+
+/// The packet as it was before it was signed.
+fn without_tsig(packet: &[u8], message: &Message) -> Option<Vec<u8>> {
+    let mut unsigned = packet.get(..message.tsig_offset?)?.to_vec();
+    let count = unsigned.get_mut(10..12)?;
+    let fewer = u16::from_be_bytes([count[0], count[1]]).checked_sub(1)?;
+    count.copy_from_slice(&fewer.to_be_bytes());
+    Some(unsigned)
+}
+
+fn log_failure(envelope: &Envelope, failure: &tsig::Failure) {
+    let error = match failure.error {
+        Some(Rcode::BADKEY) => "BADKEY",
+        Some(Rcode::BADSIG) => "BADSIG",
+        Some(Rcode::BADTIME) => "BADTIME",
+        Some(Rcode::BADTRUNC) => "BADTRUNC",
+        _ => "FORMERR",
+    };
+    match failure.key_name() {
+        Some(key) => tracing::info!(
+            target: "security",
+            "{envelope}: request has invalid signature: TSIG {}: tsig verify failure ({error})",
+            Undotted(key)
+        ),
+        None => tracing::info!(target: "security", "{envelope}: request has invalid signature ({error})"),
+    }
+}
+
+fn log_denied(envelope: &Envelope, question: &Question) {
+    let zone = Undotted(&question.name);
+    let kind = if question.qtype == RrType::AXFR { "AXFR" } else { "IXFR" };
+    tracing::info!(target: "xfer-out", "{envelope} ({zone}): zone transfer '{zone}/{kind}/IN' denied");
+}
+
+#[cfg(test)]
+mod tests;

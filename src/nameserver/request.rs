@@ -1,0 +1,133 @@
+//! One request on its way through the dispatcher, and the short responses that need no zone data.
+
+use crate::dns::edns::{Edns, UDP_BYTES_MIN};
+use crate::dns::message::{Header, Message, Question};
+use crate::dns::tsig::{Failure, Session};
+use crate::dns::wire::{MESSAGE_BYTES_MAX, Writer};
+use crate::dns::{Name, Opcode, Rcode};
+use std::fmt;
+use std::net::SocketAddr;
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// One datagram; the response is one too.
+    Udp,
+    /// A connection.
+    Tcp,
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Where it came from, and where the response goes.
+    pub address: SocketAddr,
+    /// The address it was sent to, if the socket knows.
+    pub local: Option<SocketAddr>,
+    /// How it came.
+    pub transport: Transport,
+}
+
+/// The parts of a request that its response needs: small, and independent of the packet.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    /// Who asks.
+    pub client: SocketAddr,
+    /// The header of the request.
+    pub header: Header,
+    /// Its first question, or zone section.
+    pub question: Option<Question>,
+    /// The OPT RR of the response, if the request had one.
+    pub edns: Option<Edns>,
+    /// The verified signature.
+    pub session: Option<Session>,
+}
+
+impl Envelope {
+    /// An envelope for something of which only the header is known to be readable.
+    pub(super) fn unreadable(client: &Client, header: Header, packet: &[u8]) -> Envelope {
+        let is_one = packet.get(4..6) == Some(&[0, 1]);
+        let question = Question::first(packet).filter(|_| is_one);
+        Envelope { client: client.address, header, question, edns: None, session: None }
+    }
+
+    /// The envelope of a message.
+    pub(super) fn new(client: &Client, message: &Message, edns_udp_size: u16) -> Envelope {
+        let edns = message.edns.as_ref().map(|edns| Edns { udp_size: edns_udp_size, ..edns.response() });
+        let question = message.questions.first().cloned();
+        Envelope { client: client.address, header: message.header, question, edns, session: None }
+    }
+
+    /// The name of the key that signed the request.
+    pub fn key(&self) -> Option<&Name> {
+        self.session.as_ref().map(Session::key_name)
+    }
+
+    /// A response without records, not signed.
+    fn unsigned(&self, header: &Header) -> Vec<u8> {
+        let mut writer = Writer::new(MESSAGE_BYTES_MAX);
+        // BIND: the question is copied for the opcodes it knows, and for nothing else.
+        let known = matches!(self.header.opcode, Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE);
+        if let Some(question) = self.question.as_ref().filter(|_| known) {
+            writer.question(&question.name, question.qtype, question.qclass).expect("a question fits 65,535");
+        }
+        if let Some(edns) = &self.edns {
+            writer.opt(edns, header.rcode).expect("question and OPT fit 65,535 octets");
+        }
+        writer.finish(header)
+    }
+
+    /// The response with `rcode`, without records, signed if the request was.
+    pub fn response(&mut self, rcode: Rcode, now_secs: u64) -> Vec<u8> {
+        let header = self.header.response(rcode);
+        self.response_with(&header, now_secs)
+    }
+
+    /// The response with this header, without records, signed if the request was.
+    pub(super) fn response_with(&mut self, header: &Header, now_secs: u64) -> Vec<u8> {
+        let mut response = self.unsigned(header);
+        if let Some(session) = &mut self.session {
+            session.sign(&mut response, now_secs);
+        }
+        response
+    }
+
+    /// The response to a request whose signature does not hold.
+    pub(super) fn refusal(&self, failure: &Failure, now_secs: u64) -> Vec<u8> {
+        let mut response = self.unsigned(&self.header.response(failure.rcode));
+        failure.sign(&mut response, now_secs);
+        response
+    }
+}
+
+/// BIND: "client @0x... 192.0.2.1#5353/key k". The number is the message id here: BIND's is an address in
+/// its memory, and only its form is ever relied on.
+impl fmt::Display for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client @{:#x} {}#{}", self.header.id, self.client.ip(), self.client.port())?;
+        match self.key() {
+            Some(key) => write!(f, "/key {}", Undotted(key)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A name as BIND's log shows it: without the final dot.
+pub(super) struct Undotted<'a>(pub(super) &'a Name);
+
+impl fmt::Display for Undotted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        f.write_str(if self.0.is_root() { &text } else { text.strip_suffix('.').unwrap_or(&text) })
+    }
+}
+
+/// Octets a response may have.
+pub(super) fn response_bytes_max(client: &Client, edns: Option<&Edns>, udp_bytes_max: u16) -> usize {
+    match client.transport {
+        Transport::Tcp => MESSAGE_BYTES_MAX,
+        Transport::Udp => edns.map_or(usize::from(UDP_BYTES_MIN), |edns| {
+            edns.response_bytes_max().min(usize::from(udp_bytes_max))
+        }),
+    }
+}
