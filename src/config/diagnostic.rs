@@ -25,6 +25,8 @@ pub enum Severity {
     Error,
     /// It can, but means something else than its author may think.
     Warning,
+    /// It can, but a later version of BIND will not know the statement any more.
+    Deprecation,
 }
 
 /// One finding, printed as BIND prints it: `file:line: text`.

@@ -8,7 +8,7 @@ use super::diagnostic::Position;
 use crate::dns::{Class, Name, tsig};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,16 @@ pub struct Config {
     pub cluster: Option<ClusterConfig>,
     /// Where to serve the HTTP status.
     pub statistics_channels: Vec<StatisticsChannel>,
+}
+
+impl Config {
+    /// A path of the configuration, completed by `directory`.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        match &self.options.directory {
+            Some(directory) => directory.join(path),
+            None => path.to_owned(),
+        }
+    }
 }
 
 /// Server-wide values.

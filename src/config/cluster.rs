@@ -1,0 +1,100 @@
+//! The `cluster` statement: who shares the log.
+
+use super::check::Findings;
+use super::definitions::decode_secret;
+use super::diagnostic::Position;
+use super::model::{Acknowledge, ClusterConfig, Member};
+use super::tree::{Entry, Map};
+use super::values::Value;
+
+/// Numbers of members that a majority vote makes sense with.
+const MEMBER_COUNTS: [usize; 4] = [1, 3, 5, 7];
+/// Shortest cluster secret in octets.
+pub(super) const SECRET_BYTES_MIN: usize = 16;
+
+/// Reads the statement; nothing if it cannot be used.
+pub(super) fn cluster(entry: &Entry, findings: &mut Findings<'_>) -> Option<ClusterConfig> {
+    let map = entry.map()?;
+    let members = members(map, findings);
+    if !MEMBER_COUNTS.contains(&members.len()) {
+        let text = format!("cluster: {} members, but there must be 1, 3, 5 or 7", members.len());
+        findings.missing(&entry.position, text);
+    }
+    let node_id = node_id(map, &members, entry, findings);
+    let secret = secret(map, entry, findings);
+    if let Some(entry) = map.get("acknowledge").filter(|entry| entry.text() == Some("everywhere")) {
+        findings.error(&entry.position, "'acknowledge everywhere' is not yet supported".to_owned());
+    }
+    Some(ClusterConfig {
+        node_id: node_id?,
+        members: members.into_iter().map(|(member, _)| member).collect(),
+        secret: secret?,
+        acknowledge: Acknowledge::Quorum,
+        position: entry.position.clone(),
+    })
+}
+
+fn node_id(
+    map: &Map,
+    members: &[(Member, &Position)],
+    cluster: &Entry,
+    findings: &mut Findings<'_>,
+) -> Option<u32> {
+    let Some(entry) = map.get("node-id") else {
+        findings.missing(&cluster.position, "cluster: missing 'node-id' entry".to_owned());
+        return None;
+    };
+    let id = entry.integer()?;
+    if !members.iter().any(|(member, _)| member.id == id) {
+        findings.missing(&entry.position, format!("node-id {id} is not one of the members"));
+    }
+    Some(id)
+}
+
+fn members<'a>(map: &'a Map, findings: &mut Findings<'_>) -> Vec<(Member, &'a Position)> {
+    let mut members: Vec<(Member, &Position)> = Vec::new();
+    for entry in map.all("member") {
+        let Some(id) = entry.values.first().and_then(|v| v.integer()) else { continue };
+        let Some(Value::Address(address)) = entry.behind("address").map(|v| v.value.clone()) else {
+            continue;
+        };
+        let Some(port) = findings.port(entry.behind("port"), "port '{}' out of range") else { continue };
+        let member = Member { id, address, port };
+        if id == 0 {
+            findings.error(&entry.position, "member 0: the id must be at least 1".to_owned());
+        }
+        if port == 0 || address.is_unspecified() || address.is_multicast() {
+            let text = format!("member {id}: nobody can connect to address {address} port {port}");
+            findings.error(&entry.position, text);
+        }
+        if let Some((_, previous)) = members.iter().find(|(other, _)| other.id == id) {
+            let text = format!("member {id}: already exists previous definition: {previous}");
+            findings.error(&entry.position, text);
+        }
+        if let Some((_, previous)) =
+            members.iter().find(|(other, _)| (other.address, other.port) == (address, port))
+        {
+            let text = format!("member {id}: address {address} port {port} is already in use: {previous}");
+            findings.error(&entry.position, text);
+        }
+        members.push((member, &entry.position));
+    }
+    members
+}
+
+fn secret(map: &Map, cluster: &Entry, findings: &mut Findings<'_>) -> Option<Vec<u8>> {
+    let Some(entry) = map.get("secret") else {
+        // With `tls` there is no secret, and that has been called unsupported.
+        if map.get("tls").is_none() {
+            findings.missing(&cluster.position, "cluster: missing 'secret' entry".to_owned());
+        }
+        return None;
+    };
+    let secret = decode_secret(entry, findings)?;
+    if secret.len() < SECRET_BYTES_MIN {
+        let text =
+            format!("the secret has {} octets, but must have at least {SECRET_BYTES_MIN}", secret.len());
+        findings.error(&entry.position, text);
+    }
+    Some(secret)
+}

@@ -1,0 +1,218 @@
+//! The values of `options`, and those that a zone takes from it.
+
+use super::acl::MatchList;
+use super::check::Findings;
+use super::definitions::Definitions;
+use super::diagnostic::Severity;
+use super::model::{
+    Identity, IxfrRatio, JournalSize, ListenOn, MinimalResponses, Notify, NotifyTarget, Options,
+    TransferFormat,
+};
+use super::tree::{Entry, Map};
+use super::values::Value;
+use std::path::PathBuf;
+
+/// What BIND says of a port in `options` that is too big.
+const PORT: &str = "port '{}' out of range";
+/// The same for `listen-on`.
+const PORT_VALUE: &str = "port value '{}' is out of range";
+/// UDP sizes are forced into this range, as BIND does.
+const UDP_SIZES: std::ops::RangeInclusive<u32> = 512..=4096;
+
+/// Where a zone takes what it does not say itself.
+pub(super) struct Defaults<'a> {
+    /// The statements of `options`.
+    pub(super) options: &'a Map,
+    /// The port that NOTIFY goes to.
+    pub(super) port: u16,
+}
+
+/// Reads what is the server's own.
+pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mut Findings<'_>) -> Options {
+    let mut options = Options {
+        directory: map.get("directory").and_then(Entry::text).map(PathBuf::from),
+        listen_on_v6: listen_on(map, "listen-on-v6", definitions, findings),
+        listen_on: listen_on(map, "listen-on", definitions, findings),
+        ..Options::default()
+    };
+    if let Some(port) = map.get("port") {
+        options.port = findings.port(port.values.first(), PORT).unwrap_or(options.port);
+    }
+    if let Some(entry) = map.get("pid-file") {
+        options.pid_file = match entry.values.first().map(|v| &v.value) {
+            Some(Value::Quoted(path)) => Some(PathBuf::from(path)),
+            _ => None,
+        };
+    }
+    if let Some(entry) = map.get("minimal-responses") {
+        options.minimal_responses = minimal_responses(entry);
+    }
+    if map.get("transfer-format").and_then(Entry::text) == Some("one-answer") {
+        options.transfer_format = TransferFormat::OneAnswer;
+    }
+    for (name, size) in
+        [("max-udp-size", &mut options.max_udp_size), ("edns-udp-size", &mut options.edns_udp_size)]
+    {
+        if let Some(octets) = map.get(name).and_then(Entry::integer) {
+            *size = octets.clamp(*UDP_SIZES.start(), *UDP_SIZES.end()) as u16;
+        }
+    }
+    if let Some(clients) = map.get("tcp-clients").and_then(Entry::integer) {
+        options.tcp_clients = clients;
+    }
+    for (name, identity) in [
+        ("server-id", &mut options.server_id),
+        ("hostname", &mut options.hostname),
+        ("version", &mut options.version),
+    ] {
+        if let Some(entry) = map.get(name) {
+            *identity = read_identity(entry);
+        }
+    }
+    if let Some(entry) = map.get("recursion").filter(|entry| boolean(entry) == Some(true)) {
+        let text =
+            "recursion is not implemented: only the zones of this configuration are answered".to_owned();
+        findings.say(Severity::Warning, &entry.position, text);
+    }
+    options
+}
+
+fn listen_on(
+    map: &Map,
+    name: &str,
+    definitions: &mut Definitions<'_>,
+    findings: &mut Findings<'_>,
+) -> Vec<ListenOn> {
+    let mut statements = Vec::new();
+    for entry in map.all(name) {
+        for word in ["tls", "http"] {
+            if entry.behind(word).is_some() {
+                findings.error(&entry.position, format!("option '{name} {word}' is not yet supported"));
+            }
+        }
+        let port = findings.port(entry.behind("port"), PORT_VALUE);
+        let addresses = definitions.match_list(entry.match_list().unwrap_or_default(), findings);
+        statements.push(ListenOn { port, addresses });
+    }
+    if statements.is_empty() {
+        statements.push(ListenOn { port: None, addresses: MatchList::any() });
+    }
+    statements
+}
+
+fn boolean(entry: &Entry) -> Option<bool> {
+    if let Value::Boolean(value) = entry.values.first()?.value { Some(value) } else { None }
+}
+
+fn minimal_responses(entry: &Entry) -> MinimalResponses {
+    match (boolean(entry), entry.text()) {
+        (Some(true), _) => MinimalResponses::Yes,
+        (Some(false), _) => MinimalResponses::No,
+        (None, Some("no-auth")) => MinimalResponses::NoAuth,
+        (None, _) => MinimalResponses::NoAuthRecursive,
+    }
+}
+
+fn read_identity(entry: &Entry) -> Identity {
+    match entry.values.first().map(|v| &v.value) {
+        Some(Value::Quoted(text)) => Identity::Text(text.clone()),
+        Some(Value::Word("hostname")) => Identity::Hostname,
+        _ => Identity::None,
+    }
+}
+
+/// The values of one zone: its own statements first, then those of `options`, then BIND's defaults.
+pub(super) struct ZoneValues {
+    pub(super) allow_query: MatchList,
+    pub(super) allow_transfer: MatchList,
+    pub(super) allow_update: MatchList,
+    pub(super) also_notify: Vec<NotifyTarget>,
+    pub(super) notify: Notify,
+    pub(super) notify_delay_secs: u32,
+    pub(super) max_journal_size: JournalSize,
+    pub(super) max_ixfr_ratio: IxfrRatio,
+}
+
+impl ZoneValues {
+    pub(super) fn read(
+        zone: &Map,
+        defaults: &Defaults<'_>,
+        definitions: &mut Definitions<'_>,
+        findings: &mut Findings<'_>,
+    ) -> ZoneValues {
+        let statement = |name: &str| zone.get(name).or_else(|| defaults.options.get(name));
+        let mut list = |name: &str, default: fn() -> MatchList, findings: &mut Findings<'_>| {
+            let items = statement(name).and_then(Entry::match_list);
+            items.map_or_else(default, |items| definitions.match_list(items, findings))
+        };
+        let allow_query = list("allow-query", MatchList::any, findings);
+        let allow_transfer = list("allow-transfer", MatchList::any, findings);
+        let allow_update = list("allow-update", MatchList::none, findings);
+        if let Some(entry) = statement("allow-transfer") {
+            check_transport(entry, findings);
+        }
+        let also_notify = statement("also-notify")
+            .map(|entry| definitions.notify_targets(entry, defaults.port, findings))
+            .unwrap_or_default();
+        ZoneValues {
+            allow_query,
+            allow_transfer,
+            allow_update,
+            also_notify,
+            notify: statement("notify").map_or(Notify::Yes, notify),
+            notify_delay_secs: statement("notify-delay").and_then(Entry::integer).unwrap_or(5),
+            max_journal_size: statement("max-journal-size").map_or(JournalSize::Default, journal_size),
+            max_ixfr_ratio: statement("max-ixfr-ratio")
+                .map_or(IxfrRatio::Percent(100), |entry| ixfr_ratio(entry, findings)),
+        }
+    }
+}
+
+/// Checks what `options` says for zones even if there is no zone to take it.
+pub(super) fn check_defaults(
+    defaults: &Defaults<'_>,
+    definitions: &mut Definitions<'_>,
+    findings: &mut Findings<'_>,
+) {
+    ZoneValues::read(&Map::default(), defaults, definitions, findings);
+}
+
+/// A restriction that this server cannot keep must not be dropped.
+fn check_transport(entry: &Entry, findings: &mut Findings<'_>) {
+    let tcp = |text: &str| text.eq_ignore_ascii_case("tcp");
+    let other = entry.behind("transport").and_then(|v| v.text()).is_some_and(|text| !tcp(text));
+    if other || entry.behind("port").is_some() {
+        findings
+            .error(&entry.position, "option 'allow-transfer port transport' is not yet supported".to_owned());
+    }
+}
+
+fn notify(entry: &Entry) -> Notify {
+    match (boolean(entry), entry.text()) {
+        (Some(true), _) => Notify::Yes,
+        (Some(false), _) => Notify::No,
+        (None, Some("explicit")) => Notify::Explicit,
+        (None, _) => Notify::PrimaryOnly,
+    }
+}
+
+fn journal_size(entry: &Entry) -> JournalSize {
+    match entry.values.first().map(|v| &v.value) {
+        Some(Value::Size(bytes)) => JournalSize::Bytes(*bytes),
+        Some(Value::Word("unlimited")) => JournalSize::Unlimited,
+        _ => JournalSize::Default,
+    }
+}
+
+fn ixfr_ratio(entry: &Entry, findings: &mut Findings<'_>) -> IxfrRatio {
+    match entry.values.first().map(|v| &v.value) {
+        Some(Value::Percentage(0)) => {
+            // BIND: the slip in its text is kept.
+            let text = "'ixfr-max-ratio' must be a nonzero percentage or 'unlimited')";
+            findings.error(&entry.position, text.to_owned());
+            IxfrRatio::Percent(100)
+        }
+        Some(Value::Percentage(percent)) => IxfrRatio::Percent(*percent),
+        _ => IxfrRatio::Unlimited,
+    }
+}
