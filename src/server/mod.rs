@@ -1,1 +1,12 @@
-//! Skeleton: sockets.
+//! Sockets: what arrives, within limits, and what leaves.
+//!
+//! ```text
+//! TCP  listener ─► connection: { length, message }* ─► Nameserver::handle ─► responses, transfers
+//! ```
+//!
+//! Invariants: every connection, message and wait has a bound; no memory is taken for octets that have not
+//! arrived; a client that does not read or does not finish loses its connection, nobody else theirs.
+//!
+//! Not here: what a request means (`nameserver`), which addresses to listen on (`config`, `daemon`).
+
+pub mod tcp;

@@ -1,0 +1,291 @@
+//! Real connections over loopback.
+
+use super::*;
+use crate::dns::message::{Header, Message};
+use crate::dns::wire::{Section, Writer};
+use crate::dns::{Class, Name, Opcode, Rcode, Record, RrType, rdata};
+use crate::nameserver::acl::Acl;
+use crate::nameserver::policy::{Policy, ZonePolicy};
+use crate::replication::command::Outcome;
+use crate::replication::proposer::Proposal;
+use crate::zone::{Contents, Zone, Zones};
+use arc_swap::ArcSwap;
+use std::net::SocketAddr;
+
+fn name(text: &str) -> Name {
+    text.parse().expect("a legal name")
+}
+
+/// A running server; proposals wait in `proposals`.
+struct Running {
+    address: SocketAddr,
+    server: Server,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+    proposals: mpsc::UnboundedReceiver<Proposal>,
+}
+
+fn zone(records: u32) -> Zone {
+    let apex = name("example.com.");
+    let mut contents = Contents::builder(apex.clone());
+    let mut soa = Vec::new();
+    let tokens = ["ns.example.com.", "host.example.com.", "7", "3600", "900", "604800", "300"]
+        .map(|text| rdata::Token { text: text.as_bytes(), quoted: false });
+    rdata::from_text(RrType::SOA, &tokens, &Name::root(), &mut soa).expect("a legal SOA");
+    contents.push(apex.as_wire(), RrType::SOA, 300, &soa).expect("in the zone");
+    for i in 0..records {
+        let owner = name(&format!("host{i}.example.com."));
+        contents.push(owner.as_wire(), RrType::A, 300, &i.to_be_bytes()).expect("in the zone");
+    }
+    let zone = Zone::new(apex, Vec::new(), 1 << 20);
+    zone.publish(Arc::new(contents.finish().expect("a zone with an SOA")), None);
+    zone
+}
+
+async fn start(limits: Limits) -> Running {
+    let zones = Zones::default();
+    zones.insert(Arc::new(zone(3000)));
+    let policy = Policy {
+        fallback: ZonePolicy { allow_update: Acl::any(), ..ZonePolicy::default() },
+        ..Policy::default()
+    };
+    let (sender, proposals) = mpsc::unbounded_channel();
+    let answer = |packet: &[u8], _: &Client, _: usize| {
+        let header = Header::parse(packet)?;
+        let mut response = packet.to_vec();
+        header.response(Rcode::NOERROR).write(&mut response);
+        Some(response)
+    };
+    let propose = move |proposal| sender.send(proposal).map_err(|unsent| unsent.0);
+    let policy = Arc::new(ArcSwap::from_pointee(policy));
+    let nameserver = Nameserver::new(zones, policy, Box::new(answer), Box::new(propose), || 1_800_000_000);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = Server::new(Arc::new(nameserver), limits);
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn({
+        let server = server.clone();
+        async move { server.serve(listener, stopped).await }
+    });
+    Running { address, server, stop, task, proposals }
+}
+
+fn request(id: u16, opcode: Opcode, qtype: RrType) -> Vec<u8> {
+    let mut writer = Writer::new(512);
+    writer.question(&name("example.com."), qtype, Class::IN).expect("room");
+    if opcode == Opcode::UPDATE {
+        let record = Record::new(name("new.example.com."), RrType::A, 60, [192, 0, 2, 1]);
+        writer.push(Section::Authority, &record).expect("room");
+    }
+    framed(&writer.finish(&Header::request(id, opcode)))
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&(message.len() as u16).to_be_bytes(), message].concat()
+}
+
+async fn receive(stream: &mut TcpStream) -> Option<Message> {
+    let length = stream.read_u16().await.ok()?;
+    let mut message = vec![0; usize::from(length)];
+    stream.read_exact(&mut message).await.ok()?;
+    Some(Message::parse(&message).expect("well-formed"))
+}
+
+async fn connect(running: &Running) -> TcpStream {
+    TcpStream::connect(running.address).await.expect("the server listens")
+}
+
+/// Reads to the end of the connection, however it ends.
+async fn closed(stream: &mut TcpStream) -> usize {
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    rest.len()
+}
+
+#[tokio::test]
+async fn requests_in_any_portions_are_answered() {
+    let running = start(Limits::default()).await;
+    let mut stream = connect(&running).await;
+    let mut requests = request(1, Opcode::QUERY, RrType::A);
+    requests.extend(request(2, Opcode(2), RrType::A));
+    requests.extend(request(3, Opcode::QUERY, RrType::SOA));
+    for octet in requests {
+        stream.write_all(&[octet]).await.expect("open");
+    }
+    for (id, rcode) in [(1, Rcode::NOERROR), (2, Rcode::NOTIMP), (3, Rcode::NOERROR)] {
+        let message = receive(&mut stream).await.expect("a response");
+        assert_eq!((message.header.id, message.header.rcode), (id, rcode));
+    }
+}
+
+#[tokio::test]
+async fn a_later_request_is_not_held_up_by_an_update_that_waits() {
+    let mut running = start(Limits::default()).await;
+    let mut stream = connect(&running).await;
+    stream.write_all(&request(1, Opcode::UPDATE, RrType::SOA)).await.expect("open");
+    stream.write_all(&request(2, Opcode::QUERY, RrType::A)).await.expect("open");
+    assert_eq!(receive(&mut stream).await.expect("a response").header.id, 2);
+    let proposal = running.proposals.recv().await.expect("the update");
+    (proposal.reply)(Outcome::Updated(Rcode::NOERROR));
+    assert_eq!(receive(&mut stream).await.expect("a response").header.id, 1);
+}
+
+#[tokio::test]
+async fn what_was_asked_is_answered_after_the_client_has_closed_its_side() {
+    let mut running = start(Limits::default()).await;
+    let mut stream = connect(&running).await;
+    stream.write_all(&request(1, Opcode::UPDATE, RrType::SOA)).await.expect("open");
+    stream.shutdown().await.expect("half-closed");
+    let proposal = running.proposals.recv().await.expect("the update");
+    (proposal.reply)(Outcome::Updated(Rcode::NOERROR));
+    assert_eq!(receive(&mut stream).await.expect("a response").header.id, 1);
+    assert_eq!(closed(&mut stream).await, 0);
+}
+
+#[tokio::test]
+async fn a_transfer_arrives_whole_and_queries_behind_it_too() {
+    let running = start(Limits::default()).await;
+    let mut stream = connect(&running).await;
+    stream.write_all(&request(1, Opcode::QUERY, RrType::AXFR)).await.expect("open");
+    stream.write_all(&request(2, Opcode::QUERY, RrType::A)).await.expect("open");
+    let (mut records, mut messages) = (0, 0);
+    loop {
+        let message = receive(&mut stream).await.expect("a message");
+        if message.header.id == 2 {
+            break;
+        }
+        records += message.answers.len();
+        messages += 1;
+    }
+    assert_eq!(records, 3002);
+    assert!(messages > 1);
+}
+
+#[tokio::test]
+async fn a_connection_without_requests_is_closed() {
+    let limits = Limits { idle_timeout: Duration::from_millis(20), ..Limits::default() };
+    let running = start(limits).await;
+    let mut stream = connect(&running).await;
+    assert_eq!(closed(&mut stream).await, 0);
+}
+
+#[tokio::test]
+async fn somebody_who_waits_for_an_answer_is_not_idle() {
+    let limits = Limits { idle_timeout: Duration::from_millis(5), ..Limits::default() };
+    let mut running = start(limits).await;
+    let mut stream = connect(&running).await;
+    stream.write_all(&request(1, Opcode::UPDATE, RrType::SOA)).await.expect("open");
+    let proposal = running.proposals.recv().await.expect("the update");
+    // An idle connection that came later is gone: the time has passed for the first one too.
+    assert_eq!(closed(&mut connect(&running).await).await, 0);
+    (proposal.reply)(Outcome::Updated(Rcode::NOERROR));
+    assert_eq!(receive(&mut stream).await.expect("a response").header.id, 1);
+}
+
+#[tokio::test]
+async fn a_message_that_never_ends_costs_its_connection() {
+    let limits = Limits { read_timeout: Duration::from_millis(20), ..Limits::default() };
+    let running = start(limits).await;
+    for beginning in [&b"\x00"[..], b"\xff\xff", b"\xff\xffabc"] {
+        let mut stream = connect(&running).await;
+        stream.write_all(beginning).await.expect("open");
+        assert_eq!(closed(&mut stream).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_loses_its_connection_and_nobody_else_theirs() {
+    let limits = Limits { write_timeout: Duration::from_millis(50), ..Limits::default() };
+    let running = start(limits).await;
+    let mut deaf = connect(&running).await;
+    // Far more transfers than the sockets can hold; the writes fail once the server has given up.
+    let request_axfr = request(1, Opcode::QUERY, RrType::AXFR);
+    while deaf.write_all(&request_axfr).await.is_ok() {}
+    let mut other = connect(&running).await;
+    other.write_all(&request(2, Opcode::QUERY, RrType::A)).await.expect("open");
+    assert_eq!(receive(&mut other).await.expect("a response").header.id, 2);
+}
+
+#[tokio::test]
+async fn the_oldest_idle_connection_gives_way_to_a_new_one() {
+    let running = start(Limits { connections_max: 2, ..Limits::default() }).await;
+    let mut streams = Vec::new();
+    for id in 0..4 {
+        let mut stream = connect(&running).await;
+        stream.write_all(&request(id, Opcode::QUERY, RrType::A)).await.expect("open");
+        assert_eq!(receive(&mut stream).await.expect("a response").header.id, id);
+        streams.push(stream);
+    }
+    assert_eq!(running.server.connection_count(), 2);
+    assert_eq!(closed(&mut streams[0]).await, 0);
+    assert_eq!(closed(&mut streams[1]).await, 0);
+    for stream in &mut streams[2..] {
+        stream.write_all(&request(9, Opcode::QUERY, RrType::A)).await.expect("open");
+        assert_eq!(receive(stream).await.expect("a response").header.id, 9);
+    }
+}
+
+#[tokio::test]
+async fn connections_that_wait_for_answers_keep_a_new_one_out() {
+    let mut running = start(Limits { connections_max: 1, ..Limits::default() }).await;
+    let mut stream = connect(&running).await;
+    stream.write_all(&request(1, Opcode::UPDATE, RrType::SOA)).await.expect("open");
+    let proposal = running.proposals.recv().await.expect("the update");
+    assert_eq!(closed(&mut connect(&running).await).await, 0);
+    (proposal.reply)(Outcome::Updated(Rcode::NOERROR));
+    assert_eq!(receive(&mut stream).await.expect("a response").header.id, 1);
+}
+
+#[tokio::test]
+async fn only_so_many_requests_of_a_connection_are_taken_at_once() {
+    let mut running = start(Limits { pipelined_max: 2, ..Limits::default() }).await;
+    let mut stream = connect(&running).await;
+    for id in 0..4 {
+        stream.write_all(&request(id, Opcode::UPDATE, RrType::SOA)).await.expect("open");
+    }
+    let first = running.proposals.recv().await.expect("the first");
+    let second = running.proposals.recv().await.expect("the second");
+    (second.reply)(Outcome::Updated(Rcode::NOERROR));
+    assert_eq!(receive(&mut stream).await.expect("a response").header.id, 1);
+    // Only the answered one made room: the third is here, the fourth is not.
+    let third = running.proposals.recv().await.expect("the third");
+    assert!(running.proposals.try_recv().is_err());
+    (first.reply)(Outcome::Updated(Rcode::NOERROR));
+    (third.reply)(Outcome::Updated(Rcode::NOERROR));
+    let fourth = running.proposals.recv().await.expect("the fourth");
+    (fourth.reply)(Outcome::Expired);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(receive(&mut stream).await.expect("a response").header.id);
+    }
+    assert_eq!(ids, [0, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_was_asked_and_closes_the_rest() {
+    let mut running = start(Limits::default()).await;
+    let mut waiting = connect(&running).await;
+    waiting.write_all(&request(1, Opcode::UPDATE, RrType::SOA)).await.expect("open");
+    let proposal = running.proposals.recv().await.expect("the update");
+    let mut idle = connect(&running).await;
+    idle.write_all(&request(2, Opcode::QUERY, RrType::A)).await.expect("open");
+    assert!(receive(&mut idle).await.is_some());
+    running.stop.send(true).expect("the server runs");
+    assert_eq!(closed(&mut idle).await, 0);
+    (proposal.reply)(Outcome::Updated(Rcode::NOERROR));
+    assert_eq!(receive(&mut waiting).await.expect("a response").header.id, 1);
+    running.task.await.expect("the server ends");
+    assert!(TcpStream::connect(running.address).await.is_err());
+    assert_eq!(running.server.connection_count(), 0);
+}
+
+#[tokio::test]
+async fn garbage_between_requests_is_passed_over() {
+    let running = start(Limits::default()).await;
+    let mut stream = connect(&running).await;
+    for garbage in [&b""[..], b"x", b"\x00\x01\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00"] {
+        stream.write_all(&framed(garbage)).await.expect("open");
+    }
+    stream.write_all(&request(5, Opcode::QUERY, RrType::A)).await.expect("open");
+    assert_eq!(receive(&mut stream).await.expect("a response").header.id, 5);
+}
