@@ -21,7 +21,6 @@ use crate::dns::message::{Header, Message, Question};
 use crate::dns::tsig::Session;
 use crate::dns::wire::{MESSAGE_BYTES_MAX, Section, Writer};
 use crate::dns::{Name, Rcode, Record, RrType, Rrset};
-use crate::zone::contents::Node;
 use crate::zone::{Changeset, Contents};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -182,7 +181,7 @@ impl ZoneRecords {
         mut skip: usize,
         each: &mut impl FnMut(&Record) -> bool,
     ) -> Option<(Name, usize)> {
-        for node in nodes_from(&self.contents, from) {
+        for node in self.contents.nodes_from(from.unwrap_or(self.contents.apex())) {
             let at_apex = node.owner() == *self.contents.apex();
             let mut taken = 0;
             for rrset in node.rrsets().filter(|rrset| !(at_apex && rrset.rtype == RrType::SOA)) {
@@ -202,12 +201,6 @@ impl ZoneRecords {
         }
         None
     }
-}
-
-/// The owners from `from` on, in canonical order.
-fn nodes_from<'a>(contents: &'a Contents, from: Option<&Name>) -> impl Iterator<Item = Node<'a>> {
-    let from = from.cloned();
-    contents.nodes().skip_while(move |node| from.as_ref().is_some_and(|from| node.owner() < *from))
 }
 
 /// See [`Records::Differences`].

@@ -13,9 +13,10 @@
 //! ([`super::journal`]).
 
 use super::Contents;
+use super::contents::Node;
 use crate::dns::name::{self, Name};
 use crate::dns::{Record, RrType, Rrset};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one version lacks and has against the one before: a difference sequence of IXFR (RFC 1995 §4).
 /// Both SOA records are included: `removed[0]` is the old, `added[0]` the new one.
@@ -62,22 +63,10 @@ impl Changeset {
             };
             let before = if order.is_le() { old.next() } else { None };
             let after = if order.is_ge() { new.next() } else { None };
-            let mut rrsets: BTreeMap<RrType, (Option<Rrset>, Option<Rrset>)> = BTreeMap::new();
-            if let Some(node) = &before {
-                for rrset in node.rrsets() {
-                    let rtype = rrset.rtype;
-                    rrsets.entry(rtype).or_default().0 = Some(rrset);
-                }
-            }
-            if let Some(node) = &after {
-                for rrset in node.rrsets() {
-                    let rtype = rrset.rtype;
-                    rrsets.entry(rtype).or_default().1 = Some(rrset);
-                }
-            }
-            for (before, after) in rrsets.values() {
-                changes.rrset(before.as_ref(), after.as_ref());
-            }
+            let owner = before.or(after).expect("one of two compared is there").owner();
+            let records =
+                |node: Option<Node<'_>>| node.map(|node| node.rrsets().collect()).unwrap_or_default();
+            changes.rrsets(&owner, records(before), records(after));
         }
         changes.into_changeset(from.soa(), to.soa())
     }
@@ -95,35 +84,27 @@ impl Changeset {
         if contents.serial() != self.from_serial {
             return Err(mismatch());
         }
-        let mut rrsets: BTreeMap<(&Name, RrType), Option<Rrset>> = BTreeMap::new();
+        let mut rrsets: BTreeMap<(&Name, RrType), RecordSet> = BTreeMap::new();
         for record in &self.removed {
-            let rrset = rrsets
-                .entry((&record.owner, record.rtype))
-                .or_insert_with(|| contents.rrset(&record.owner, record.rtype));
-            if !remove_rdata(rrset, record) {
+            let key = (&record.owner, record.rtype);
+            let records = rrsets.entry(key).or_insert_with(|| RecordSet::of(contents, key.0, key.1));
+            if !records.remove(record) {
                 return Err(mismatch());
             }
         }
         for record in &self.added {
-            let rrset = rrsets
-                .entry((&record.owner, record.rtype))
-                .or_insert_with(|| contents.rrset(&record.owner, record.rtype));
-            if !add_rdata(rrset, record) {
+            let key = (&record.owner, record.rtype);
+            let records = rrsets.entry(key).or_insert_with(|| RecordSet::of(contents, key.0, key.1));
+            if !records.add(record) {
                 return Err(mismatch());
             }
         }
-        match rrsets.get(&(contents.apex(), RrType::SOA)) {
-            Some(Some(soa))
-                if soa.rdatas.len() == 1 && soa_serial(&soa.rdatas[0]) == Some(self.to_serial) => {}
-            _ => return Err(mismatch()),
+        let soa = rrsets.get(&(contents.apex(), RrType::SOA)).and_then(RecordSet::only);
+        if soa.and_then(soa_serial) != Some(self.to_serial) {
+            return Err(mismatch());
         }
-        for ((owner, rtype), rrset) in &rrsets {
-            match rrset {
-                Some(rrset) => contents.put(rrset),
-                None => {
-                    contents.remove(owner, *rtype);
-                }
-            }
+        for ((owner, rtype), records) in rrsets {
+            records.put(contents, owner, rtype);
         }
         Ok(())
     }
@@ -193,33 +174,58 @@ pub(super) fn soa_serial_offset(rdata: &[u8]) -> Option<usize> {
     Some(mname + name::wire_len(rdata.get(mname..)?)?)
 }
 
-/// Takes one record out of an RRset; an RRset without records becomes `None`. False if it is not there.
-fn remove_rdata(rrset: &mut Option<Rrset>, record: &Record) -> bool {
-    let Some(found) = rrset else { return false };
-    let Some(at) = found.rdatas.iter().position(|rdata| *rdata == record.rdata) else { return false };
-    if found.ttl != record.ttl {
-        return false;
-    }
-    found.rdatas.remove(at);
-    if found.rdatas.is_empty() {
-        *rrset = None;
-    }
-    true
-}
+/// The records of one owner and type as (TTL, RDATA). Signatures differ in TTL by the type they cover.
+struct RecordSet(Vec<(u32, Box<[u8]>)>);
 
-/// Puts one record into an RRset. False if it is there, or the others have another TTL.
-fn add_rdata(rrset: &mut Option<Rrset>, record: &Record) -> bool {
-    let Record { owner, rtype, ttl, rdata, .. } = record;
-    match rrset {
-        None => {
-            *rrset =
-                Some(Rrset { owner: owner.clone(), rtype: *rtype, ttl: *ttl, rdatas: vec![rdata.clone()] });
-            true
+impl RecordSet {
+    fn of(contents: &Contents, owner: &Name, rtype: RrType) -> RecordSet {
+        let rrsets = contents.node(owner).map(|node| node.rrsets());
+        let rrsets = rrsets.into_iter().flatten().filter(|rrset| rrset.rtype == rtype);
+        RecordSet(
+            rrsets.flat_map(|rrset| rrset.rdatas.into_iter().map(move |rdata| (rrset.ttl, rdata))).collect(),
+        )
+    }
+
+    /// Takes a record out. False if it is not there.
+    fn remove(&mut self, record: &Record) -> bool {
+        let found = self.0.iter().position(|(ttl, rdata)| *ttl == record.ttl && *rdata == record.rdata);
+        found.map(|at| self.0.swap_remove(at)).is_some()
+    }
+
+    /// Puts a record in. False if it is there, or others have another TTL that should be the same.
+    fn add(&mut self, record: &Record) -> bool {
+        let fits = |(ttl, rdata): &(u32, Box<[u8]>)| {
+            *rdata != record.rdata && (*ttl == record.ttl || record.rtype == RrType::RRSIG)
+        };
+        let fits = self.0.iter().all(fits);
+        self.0.push((record.ttl, record.rdata.clone()));
+        fits
+    }
+
+    /// The RDATA, if there is exactly one record.
+    fn only(&self) -> Option<&[u8]> {
+        match self.0.as_slice() {
+            [(_, rdata)] => Some(rdata),
+            _ => None,
         }
-        Some(found) if found.ttl != *ttl || found.rdatas.contains(rdata) => false,
-        Some(found) => {
-            found.rdatas.push(rdata.clone());
-            true
+    }
+
+    /// Replaces what the zone has.
+    fn put(self, contents: &mut Contents, owner: &Name, rtype: RrType) {
+        if rtype == RrType::RRSIG {
+            contents.remove(owner, rtype);
+            self.0.iter().for_each(|(ttl, rdata)| contents.add(owner, rtype, *ttl, rdata));
+            return;
+        }
+        match self.0.first() {
+            Some((ttl, _)) => {
+                let ttl = *ttl;
+                let rdatas = self.0.into_iter().map(|(_, rdata)| rdata).collect();
+                contents.put(&Rrset { owner: owner.clone(), rtype, ttl, rdatas });
+            }
+            None => {
+                contents.remove(owner, rtype);
+            }
         }
     }
 }
@@ -232,19 +238,26 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Notes what differs between two versions of one RRset. SOAs are left to [`Changes::into_changeset`].
-    pub(super) fn rrset(&mut self, before: Option<&Rrset>, after: Option<&Rrset>) {
-        let lacks = |rrset: Option<&Rrset>, ttl: u32, rdata: &[u8]| {
-            !rrset.is_some_and(|rrset| rrset.ttl == ttl && rrset.rdatas.iter().any(|other| **other == *rdata))
+    /// Notes what differs between two versions of RRsets of one owner, given in the same order of types.
+    /// SOAs are left to [`Changes::into_changeset`].
+    pub(super) fn rrsets(&mut self, owner: &Name, before: Vec<Rrset>, after: Vec<Rrset>) {
+        let records = |rrsets: Vec<Rrset>| -> BTreeSet<(RrType, u32, Box<[u8]>)> {
+            let rrsets = rrsets.into_iter().filter(|rrset| rrset.rtype != RrType::SOA);
+            rrsets
+                .flat_map(|Rrset { rtype, ttl, rdatas, .. }| {
+                    rdatas.into_iter().map(move |rdata| (rtype, ttl, rdata))
+                })
+                .collect()
         };
-        let note = |from: Option<&Rrset>, other: Option<&Rrset>, records: &mut Vec<Record>| {
-            let Some(rrset) = from.filter(|rrset| rrset.rtype != RrType::SOA) else { return };
-            for rdata in rrset.rdatas.iter().filter(|rdata| lacks(other, rrset.ttl, rdata)) {
-                records.push(Record::new(rrset.owner.clone(), rrset.rtype, rrset.ttl, rdata.clone()));
-            }
+        if before == after {
+            return;
+        }
+        let (before, after) = (records(before), records(after));
+        let record = |(rtype, ttl, rdata): &(RrType, u32, Box<[u8]>)| {
+            Record::new(owner.clone(), *rtype, *ttl, rdata.clone())
         };
-        note(before, after, &mut self.removed);
-        note(after, before, &mut self.added);
+        self.removed.extend(before.difference(&after).map(record));
+        self.added.extend(after.difference(&before).map(record));
     }
 
     /// Whether nothing differs.
@@ -314,6 +327,7 @@ impl<'a> Bytes<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zone::zone_text::listing;
     use proptest::prelude::*;
 
     fn record() -> impl Strategy<Value = Record> {
@@ -353,6 +367,68 @@ mod tests {
         #[test]
         fn decoding_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Changeset::decode(&bytes);
+        }
+    }
+
+    /// A zone of a few names and types, so that two of them have much in common.
+    fn contents() -> impl Strategy<Value = Contents> {
+        let owner =
+            prop_oneof![Just("example."), Just("a.example."), Just("B.example."), Just("x.b.example.")];
+        let rrset = (owner, 0..4usize, 1..3u32, proptest::collection::vec(0..4u8, 0..4));
+        (0..u32::MAX, proptest::collection::vec(rrset, 0..12)).prop_map(|(serial, rrsets)| {
+            let mut contents = Contents::empty("example.".parse().expect("a name"));
+            contents.put(&soa(serial));
+            for (owner, rtype, ttl, values) in rrsets {
+                let rtype = [RrType::A, RrType::NS, RrType::TXT, RrType::RRSIG][rtype];
+                let rdata = |value: &u8| -> Box<[u8]> {
+                    match rtype {
+                        RrType::A => [192, 0, 2, *value].into(),
+                        // The same name in two spellings, and others.
+                        RrType::NS => [1, b"NnOo"[usize::from(*value)], 0].into(),
+                        RrType::TXT => [1, *value].into(),
+                        // Signatures of two types, which may differ in TTL.
+                        _ => [&[0, value % 2 + 1, 8, 1][..], &[0; 14], &[0, *value]].concat().into(),
+                    }
+                };
+                let owner: Name = owner.parse().expect("a name");
+                values.iter().for_each(|value| contents.add(&owner, rtype, ttl, &rdata(value)));
+            }
+            contents
+        })
+    }
+
+    fn soa(serial: u32) -> Rrset {
+        let mut rdata = vec![0, 0];
+        rdata.extend_from_slice(&serial.to_be_bytes());
+        rdata.extend_from_slice(&[0; 16]);
+        let owner = "example.".parse().expect("a name");
+        Rrset { owner, rtype: RrType::SOA, ttl: 60, rdatas: vec![rdata.into()] }
+    }
+
+    proptest! {
+        #[test]
+        fn the_difference_of_two_versions_leads_from_one_to_the_other(from in contents(), to in contents()) {
+            let changeset = Changeset::diff(&from, &to);
+            prop_assert_eq!((changeset.from_serial, changeset.to_serial), (from.serial(), to.serial()));
+            prop_assert_eq!((changeset.removed[0].rtype, changeset.added[0].rtype), (RrType::SOA, RrType::SOA));
+            let mut applied = from.clone();
+            prop_assert_eq!(changeset.apply(&mut applied), Ok(()));
+            prop_assert_eq!(listing(&applied), listing(&to));
+            prop_assert_eq!(applied.digest(), to.digest());
+            // It fits nothing else: not its own result, and not a version that lacks a record or has it already.
+            if from.serial() != to.serial() {
+                prop_assert!(changeset.apply(&mut applied).is_err());
+            }
+            let mut changed = changeset.clone();
+            changed.removed.truncate(1);
+            changed.added.truncate(1);
+            changed.added.extend_from_slice(&changeset.removed[1..]);
+            let before = listing(&from);
+            let mut target = from.clone();
+            prop_assert_eq!(changed.apply(&mut target).is_err(), changeset.removed.len() > 1);
+            if changeset.removed.len() > 1 {
+                prop_assert_eq!(listing(&target), before, "nothing changes when it does not fit");
+            }
         }
     }
 

@@ -200,6 +200,13 @@ impl Contents {
         trie::leaves(&self.root).map(|leaf| Node { apex: &self.apex, leaf })
     }
 
+    /// The owners at and behind `name` in canonical order, which is a walk that can be taken up again; none for a
+    /// name out of the zone.
+    pub fn nodes_from(&self, name: &Name) -> impl Iterator<Item = Node<'_>> {
+        let leaves = self.key(name).map(|key| trie::leaves_from(&self.root, &key));
+        leaves.into_iter().flatten().map(|leaf| Node { apex: &self.apex, leaf })
+    }
+
     /// The owner at or before `name` in canonical order.
     pub fn predecessor(&self, name: &Name) -> Option<Node<'_>> {
         let leaf = trie::predecessor(&self.root, &self.key(name)?)?;

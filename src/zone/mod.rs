@@ -10,6 +10,8 @@ pub mod serial;
 pub mod table;
 mod trie;
 pub mod update;
+#[cfg(test)]
+pub(crate) mod zone_text;
 pub use changeset::Changeset;
 pub use contents::Contents;
 pub use table::{Zone, ZoneTable, Zones};

@@ -367,6 +367,36 @@ pub(super) fn leaves(root: &Option<Node>) -> Leaves<'_> {
     Leaves { stack: vec![root.as_slice().iter()] }
 }
 
+/// The leaves at and behind `key` in canonical order.
+pub(super) fn leaves_from<'a>(root: &'a Option<Node>, key: &Key) -> Leaves<'a> {
+    let mut stack = Vec::new();
+    let Some(mut node) = root.as_ref() else { return Leaves { stack } };
+    let nearest_key = node.nearest(key).key();
+    let offset = nearest_key.common_prefix(key);
+    loop {
+        match node {
+            Node::Branch(branch) if branch.offset() <= offset => {
+                let code = key.code(branch.offset());
+                let rank = branch.rank(code);
+                if !branch.has(code) {
+                    stack.push(branch.twigs()[rank..].iter());
+                    break;
+                }
+                stack.push(branch.twigs()[rank + 1..].iter());
+                node = &branch.twigs()[rank];
+            }
+            // Everything from here on is the key's own leaf, or leaves the key at `offset`, on the same side of it.
+            _ => {
+                if nearest_key.code(offset) >= key.code(offset) {
+                    stack.push(std::slice::from_ref(node).iter());
+                }
+                break;
+            }
+        }
+    }
+    Leaves { stack }
+}
+
 /// Iterator over leaves. See [`leaves`].
 pub(super) struct Leaves<'a> {
     stack: Vec<std::slice::Iter<'a, Node>>,

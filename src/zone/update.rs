@@ -98,8 +98,9 @@ impl Transaction {
     /// The new version and its difference, serial moved (RFC 2136 §3.6); `None` if nothing changed.
     pub fn finish(self) -> Option<(Contents, Changeset)> {
         let mut changes = Changes::default();
-        for ((owner, rtype), before) in &self.originals {
-            changes.rrset(before.as_ref(), self.contents.rrset(owner, *rtype).as_ref());
+        for ((owner, rtype), before) in self.originals {
+            let after = self.contents.rrset(&owner, rtype);
+            changes.rrsets(&owner, before.into_iter().collect(), after.into_iter().collect());
         }
         if changes.is_empty() && !self.soa_set {
             return None;
@@ -183,8 +184,8 @@ fn prescan(apex: &Name, updates: &[Record]) -> Result<(), Rcode> {
         }
         // BIND: records that only a signer may write are refused, in unsigned zones too.
         match update.rtype {
-            RrType::NSEC | RrType::NSEC3 | RrType::SIG => return Err(Rcode::REFUSED),
-            RrType::RRSIG if update.owner != *apex => return Err(Rcode::REFUSED),
+            // (RRSIG at the apex it takes, for a key signing key that is kept off line.)
+            RrType::RRSIG | RrType::NSEC | RrType::NSEC3 | RrType::SIG => return Err(Rcode::REFUSED),
             _ => {}
         }
     }
@@ -301,7 +302,11 @@ impl Edits<'_> {
     fn rrsets(&mut self, owner: &Name) -> &mut BTreeMap<RrType, Rrset> {
         if !self.owners.contains_key(owner) {
             let before: BTreeMap<RrType, Rrset> = match self.contents.node(owner) {
-                Some(node) => node.rrsets().map(|rrset| (rrset.rtype, rrset)).collect(),
+                Some(node) => {
+                    // Signatures are in several RRsets; no update touches them.
+                    let rrsets = node.rrsets().filter(|rrset| rrset.rtype != RrType::RRSIG);
+                    rrsets.map(|rrset| (rrset.rtype, rrset)).collect()
+                }
                 None => BTreeMap::new(),
             };
             let now = before.clone();
@@ -352,10 +357,11 @@ fn same_rrset(a: &Rrset, b: &Rrset) -> bool {
 
 /// Whether "delete all RRsets from a name" leaves this type (RFC 2136 §3.4.2.3).
 ///
-/// BIND: records of the signer stay too, and at the apex deleting one of these RRsets by type does nothing.
+/// BIND: NSEC records (and RRSIG, which no edit sees) stay too, and at the apex deleting one of these RRsets by
+/// type does nothing.
 fn is_kept(rtype: RrType, at_apex: bool) -> bool {
     match rtype {
-        RrType::RRSIG | RrType::NSEC => true,
+        RrType::NSEC => true,
         RrType::SOA | RrType::NS | RrType::NSEC3PARAM => at_apex,
         _ => false,
     }
@@ -363,7 +369,7 @@ fn is_kept(rtype: RrType, at_apex: bool) -> bool {
 
 /// Whether a type may stand beside a CNAME (RFC 2181 §10.1, RFC 4034 §2.5, RFC 3007 for KEY).
 fn is_beside_cname(rtype: RrType) -> bool {
-    matches!(rtype, RrType::CNAME | RrType::KEY | RrType::RRSIG | RrType::NSEC)
+    matches!(rtype, RrType::CNAME | RrType::KEY | RrType::NSEC)
 }
 
 /// Add to an RRset (RFC 2136 §2.5.1, §3.4.2.2). What must not be added is ignored without an error.
@@ -436,8 +442,6 @@ fn replaces(rtype: RrType, new: &[u8], old: &[u8]) -> bool {
         WKS => new.get(..5) == old.get(..5),
         // BIND: the same parameters with other flags.
         RrType::NSEC3PARAM => new.first() == old.first() && new.get(2..) == old.get(2..),
-        // BIND: type covered, algorithm and key tag.
-        RrType::RRSIG => new.get(..3) == old.get(..3) && new.get(16..18) == old.get(16..18),
         _ => false,
     }
 }
@@ -525,3 +529,6 @@ fn has_address(contents: &Contents, target: &[u8]) -> bool {
 fn owns_address(contents: &Contents, owner: &Name) -> bool {
     contents.rrset(owner, RrType::A).or_else(|| contents.rrset(owner, RrType::AAAA)).is_some()
 }
+
+#[cfg(test)]
+mod tests;

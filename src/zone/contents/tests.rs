@@ -245,6 +245,8 @@ fn check_against_model(contents: &Contents, model: &Model, probes: &[Name]) {
         );
         let before = owners.iter().rev().find(|owner| *owner <= probe);
         assert_eq!(contents.predecessor(probe).map(|node| node.owner()).as_ref(), before, "{probe}");
+        let behind: Vec<Name> = contents.nodes_from(probe).map(|node| node.owner()).collect();
+        assert!(behind.iter().eq(owners.iter().filter(|owner| *owner >= probe)), "from {probe}: {behind:?}");
     }
 }
 
