@@ -1,1 +1,592 @@
-//! Skeleton: One driver per node: proposals, peers, the commit in flight and the tick, in one loop.
+//! One driver per node: proposals, peers, the write in flight and the tick, in one loop on a thread of its own.
+//!
+//! ```text
+//!          ┌──────────────────────── wait: one poll over everything ◄───────────────────────┐
+//!          ▼                                                                                │
+//! write ended ─► messages in ─► tick ─► proposals, packed ─► messages out ─► start a write ─► apply, answer
+//! ```
+//!
+//! Everything that is there is drained before anything is sent or written, so one fsync carries all updates that
+//! came in while the one before it ran. No task and no channel stands between these steps.
+//!
+//! Invariants: a write that fails or a panic stops the process ([`OnFailure`]): its memory and its disk no longer
+//! agree; outcomes are given after the entry is decided and applied here, or as [`Outcome::Expired`]; a peer's
+//! first session waits until its store id is on disk.
+//!
+//! Not here: what consensus needs (`replica`), what entries mean (`state_machine`), sockets (`transport`).
+//!
+//! Caveats: applying runs on this thread: an entry that takes as long as an election round costs the
+//! leadership. A node that is too far behind the others' logs cannot be helped yet.
+//!
+//! [`Outcome::Expired`]: super::command::Outcome::Expired
+
+use super::{
+    NodeId,
+    command::Batch,
+    handshake::{Local, Secret},
+    log_writer::{LogWriter, Written},
+    message::PeerMessage,
+    proposals::Proposals,
+    proposer::{Inbox, Proposer, Queued},
+    replica::{Replica, ReplicaConfig, ReplicaError},
+    session::Priority,
+    state_machine::StateMachine,
+    status::{Counters, MemberStatus, Status},
+    transport::{Event, Member, Transport},
+    zone_writer::{Pace, ZoneWriter},
+};
+use crate::{
+    clock,
+    store::{
+        OpenError, WriteError,
+        log::{Identity, LogState, LogStore},
+        zones::ZoneStore,
+    },
+};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    net::TcpListener,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Interval, MissedTickBehavior},
+};
+
+/// Most entries applied in one turn, so that messages and heartbeats get their turn as well.
+const APPLY_ENTRIES_MAX: usize = 16;
+
+/// How a node takes part.
+#[derive(Debug)]
+pub struct DriverConfig {
+    /// This node.
+    pub node_id: NodeId,
+    /// All members, this node included. One member needs no network.
+    pub members: Vec<Member>,
+    /// How to meet the others; `None` for a single node.
+    pub network: Option<Network>,
+    /// Length of a tick.
+    pub tick_interval: Duration,
+    /// Ticks of an election round.
+    pub election_ticks: u64,
+    /// Ticks after which unanswered consensus messages are sent again.
+    pub resend_ticks: u64,
+    /// Time after which a proposal without a decision expires.
+    pub deadline: Duration,
+    /// Time after which a proposal without a decision is made again.
+    pub retry_interval: Duration,
+    /// Time between checkpoints of the zone store.
+    pub checkpoint_interval: Duration,
+    /// Time between syncs of the zone store.
+    pub sync_interval: Duration,
+    /// Octets of applied log entries after which the zone store is synced early.
+    pub sync_bytes: u64,
+}
+
+/// What connects a node to the others.
+#[derive(Debug)]
+pub struct Network {
+    /// Bound to this member's address.
+    pub listener: TcpListener,
+    /// The cluster's secret.
+    pub secret: Secret,
+}
+
+impl DriverConfig {
+    /// The daemon's settings.
+    pub fn new(node_id: NodeId, members: Vec<Member>, network: Option<Network>) -> DriverConfig {
+        let replica = ReplicaConfig::new(node_id, Vec::new());
+        DriverConfig {
+            node_id,
+            members,
+            network,
+            tick_interval: Duration::from_millis(10),
+            election_ticks: replica.election_ticks,
+            resend_ticks: replica.resend_ticks,
+            deadline: Duration::from_secs(2),
+            retry_interval: Duration::from_millis(500),
+            checkpoint_interval: Duration::from_millis(100),
+            sync_interval: Duration::from_secs(5),
+            sync_bytes: 16 << 20,
+        }
+    }
+}
+
+/// The opened directory of a node.
+#[derive(Debug)]
+pub struct Stores {
+    /// `log.sqlite`.
+    pub log: LogStore,
+    /// Who it is.
+    pub identity: Identity,
+    /// What it holds.
+    pub saved: LogState,
+    /// `zones.sqlite`.
+    pub zones: ZoneStore,
+}
+
+/// Why a driver cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The stores do not fit together, or cannot be read.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The member list cannot be.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    /// `zones.sqlite` lacks entries that are no longer in `log.sqlite`.
+    #[error(
+        "zones.sqlite holds log entries below {applied_index}, log.sqlite only those from {compacted_index} on: \
+         zones.sqlite was wiped or replaced"
+    )]
+    Gap {
+        /// Of the zone store.
+        applied_index: u64,
+        /// Of the log.
+        compacted_index: u64,
+    },
+    /// Several members and no way to reach them.
+    #[error("a cluster of {0} members needs a listening address and a secret")]
+    NoNetwork(usize),
+    /// The system refused a thread or a socket.
+    #[error("cannot start the replication driver: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Why a driver or a zone writer stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// A write failed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The log holds something that no node writes.
+    #[error("log entry {0} is malformed")]
+    Malformed(u64),
+    /// Entries that were not applied here are gone from the log.
+    #[error("log entries from {applied_index} to {compacted_index} are gone before they were applied")]
+    Gap {
+        /// Applied so far.
+        applied_index: u64,
+        /// Oldest entry.
+        compacted_index: u64,
+    },
+    /// Another thread has reported why.
+    #[error("another part of the node has failed")]
+    Reported,
+}
+
+/// Called when the node cannot go on, with the reason; the daemon stops the process.
+pub type OnFailure = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Logs the reason and stops the process at once: nothing may be sent or written any more.
+pub fn abort_process(reason: &str) {
+    tracing::error!("stopping: {reason}");
+    std::process::abort();
+}
+
+/// Runs a thread's work; reports an error or a panic.
+pub(super) fn guard(what: &str, on_failure: &OnFailure, work: impl FnOnce() -> Result<(), Failed>) {
+    match std::panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) | Ok(Err(Failed::Reported)) => {}
+        Ok(Err(failed)) => on_failure(&format!("{what}: {failed}")),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            on_failure(&format!("{what}: {text}"));
+        }
+    }
+}
+
+/// A running driver.
+pub struct DriverHandle {
+    proposer: Proposer,
+    status: watch::Receiver<Status>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl DriverHandle {
+    /// The way into the log.
+    pub fn proposer(&self) -> &Proposer {
+        &self.proposer
+    }
+
+    /// This node's view of the cluster, at most a tick old.
+    pub fn status(&self) -> &watch::Receiver<Status> {
+        &self.status
+    }
+
+    /// Takes no more proposals, lets everybody who waits know, writes everything down, and waits for all that.
+    /// Blocks.
+    pub fn shutdown(mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // What went wrong in it has been reported.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts the driver of a node on a thread of its own. `machine` has been restored from `stores.zones`.
+///
+/// # Errors
+/// [`StartError`]; nothing is running then.
+pub fn start(
+    config: DriverConfig,
+    stores: Stores,
+    machine: StateMachine,
+    on_failure: OnFailure,
+) -> Result<DriverHandle, StartError> {
+    let (proposer, inbox) = Proposer::new();
+    let (stop, stopped) = oneshot::channel();
+    let (started, starting) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().name("driver".into()).spawn(move || {
+        let failure = Arc::clone(&on_failure);
+        guard("driver", &failure, move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    // The receiver waits below.
+                    let _ = started.send(Err(StartError::Io(error)));
+                    return Ok(());
+                }
+            };
+            runtime.block_on(async {
+                match Driver::new(config, stores, machine, inbox, on_failure).await {
+                    Ok((driver, status)) => {
+                        let _ = started.send(Ok(status));
+                        driver.run(stopped).await
+                    }
+                    Err(error) => {
+                        let _ = started.send(Err(error));
+                        Ok(())
+                    }
+                }
+            })
+        });
+    })?;
+    match starting.recv() {
+        Ok(Ok(status)) => Ok(DriverHandle { proposer, status, stop: Some(stop), thread: Some(thread) }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(StartError::Io(std::io::Error::other("its thread ended before it had started"))),
+    }
+}
+
+struct Driver {
+    node_id: NodeId,
+    members: Vec<Member>,
+    replica: Replica,
+    machine: StateMachine,
+    transport: Option<Transport>,
+    log: LogWriter,
+    zones: ZoneWriter,
+    inbox: Inbox,
+    proposals: Proposals,
+    interval: Interval,
+    status: watch::Sender<Status>,
+    counters: Counters,
+    /// Store ids seen for the first time, to be remembered.
+    new_stores: VecDeque<(NodeId, u64)>,
+    /// There is more to do without waiting.
+    again: bool,
+    woken: Woken,
+    messages: Vec<(NodeId, PeerMessage)>,
+}
+
+/// What a wait brought in.
+#[derive(Default)]
+struct Woken {
+    written: Option<Written>,
+    durable_applied: Option<u64>,
+    events: Vec<Event>,
+    proposals: Vec<Queued>,
+    tick: bool,
+    stop: bool,
+}
+
+impl Driver {
+    async fn new(
+        config: DriverConfig,
+        stores: Stores,
+        machine: StateMachine,
+        inbox: Inbox,
+        on_failure: OnFailure,
+    ) -> Result<(Driver, watch::Receiver<Status>), StartError> {
+        let Stores { log, identity, saved, mut zones } = stores;
+        let now = clock::monotonic();
+        zones.pair(identity.store_id).await?;
+        let (applied_index, compacted_index) = (machine.applied_index(), saved.compacted_index);
+        if applied_index < compacted_index {
+            return Err(StartError::Gap { applied_index, compacted_index });
+        }
+        let ids: Vec<NodeId> = config.members.iter().map(|member| member.id).collect();
+        let mut replica = Replica::new(
+            ReplicaConfig {
+                election_ticks: config.election_ticks,
+                resend_ticks: config.resend_ticks,
+                ..ReplicaConfig::new(config.node_id, ids.clone())
+            },
+            saved,
+        )?;
+        replica.start_applying_at(applied_index);
+        let mut log = LogWriter::new(log);
+        let transport = match config.network {
+            None if ids.len() > 1 => return Err(StartError::NoNetwork(ids.len())),
+            None => None,
+            Some(Network { listener, secret }) => {
+                listener.set_nonblocking(true)?;
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                let known = log.known_stores(ids.iter().copied()).await?;
+                let store_id = identity.store_id;
+                let local = Local { node_id: config.node_id, store_id, members: ids, secret };
+                Some(Transport::new(local, &config.members, known, listener, now))
+            }
+        };
+        let pace = Pace {
+            checkpoint_interval: config.checkpoint_interval,
+            sync_interval: config.sync_interval,
+            sync_bytes: config.sync_bytes,
+        };
+        let zones = ZoneWriter::start(zones, applied_index, pace, on_failure, now)?;
+        let mut interval = tokio::time::interval(config.tick_interval);
+        // After a stall one tick is enough: the others had their time as well.
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut members = config.members;
+        members.sort_unstable_by_key(|member| member.id);
+        let proposals =
+            Proposals::new(config.node_id, identity.incarnation, config.deadline, config.retry_interval);
+        let status =
+            view(config.node_id, &members, &replica, &machine, transport.as_ref(), Counters::default());
+        let (status, view) = watch::channel(status);
+        let driver = Driver {
+            node_id: config.node_id,
+            members,
+            replica,
+            machine,
+            transport,
+            log,
+            zones,
+            inbox,
+            proposals,
+            interval,
+            status,
+            counters: Counters::default(),
+            new_stores: VecDeque::new(),
+            again: true,
+            woken: Woken::default(),
+            messages: Vec::new(),
+        };
+        Ok((driver, view))
+    }
+
+    async fn run(mut self, stopped: oneshot::Receiver<()>) -> Result<(), Failed> {
+        let mut stopped = pin!(stopped);
+        loop {
+            std::future::poll_fn(|cx| self.poll(cx, stopped.as_mut())).await?;
+            if self.woken.stop {
+                return self.shutdown().await;
+            }
+            self.turn(clock::monotonic())?;
+        }
+    }
+
+    /// Takes in everything that is there. Ready = there is something to do.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        stopped: Pin<&mut oneshot::Receiver<()>>,
+    ) -> Poll<Result<(), Failed>> {
+        let mut ready = std::mem::take(&mut self.again);
+        if let Poll::Ready(written) = self.log.poll(cx) {
+            self.woken.written = Some(written?);
+            ready = true;
+        }
+        if let Some(transport) = &mut self.transport {
+            let polled = transport.poll(cx, clock::monotonic(), &|peer| self.replica.wants_input(peer));
+            ready |= polled.is_ready();
+            transport.take_events(&mut self.woken.events);
+        }
+        ready |= self.inbox.poll(cx, &mut self.woken.proposals).is_ready();
+        if let Poll::Ready(durable_applied) = self.zones.poll(cx) {
+            self.woken.durable_applied = durable_applied?;
+            ready = true;
+        }
+        if self.interval.poll_tick(cx).is_ready() {
+            self.woken.tick = true;
+            ready = true;
+        }
+        if stopped.poll(cx).is_ready() {
+            self.woken.stop = true;
+            ready = true;
+        }
+        if ready { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// The order matters: see the drawing at the top.
+    fn turn(&mut self, now: Instant) -> Result<(), Failed> {
+        match self.woken.written.take() {
+            Some(Written::Ops) => {
+                self.counters.commits += 1;
+                self.replica.persisted();
+            }
+            Some(Written::PeerStore { peer, store_id }) => {
+                if let Some(transport) = &mut self.transport {
+                    transport.admit(peer, store_id, now);
+                    self.again = true;
+                }
+            }
+            None => {}
+        }
+        self.receive(now);
+        if let Some(durable_applied) = self.woken.durable_applied.take() {
+            self.replica.set_durable_applied(durable_applied);
+        }
+        if std::mem::take(&mut self.woken.tick) {
+            self.tick(now);
+        }
+        self.proposals.add(self.woken.proposals.drain(..));
+        if self.replica.is_ready() {
+            let epoch = self.replica.leadership_epoch();
+            self.proposals.propose(now, clock::unix_secs(), epoch, |entry| self.replica.propose(entry));
+        }
+        self.send(now);
+        if self.log.is_idle() {
+            if let Some((peer, store_id)) = self.new_stores.pop_front() {
+                self.log.remember(peer, store_id);
+            } else if let Some(ops) = self.replica.take_write() {
+                self.log.persist(ops);
+            }
+        }
+        self.apply()
+    }
+
+    fn receive(&mut self, now: Instant) {
+        for event in self.woken.events.drain(..) {
+            match event {
+                Event::NewStore { peer, store_id } => self.new_stores.push_back((peer, store_id)),
+                Event::Up(peer) => self.replica.session_up(peer),
+                Event::Down(peer) => self.replica.session_down(peer),
+                Event::Message(peer, bytes) => match PeerMessage::decode(&bytes) {
+                    Some(message) => self.replica.receive(peer, message),
+                    // Something was lost with it: the rest of the session makes no sense.
+                    None => {
+                        self.replica.session_down(peer);
+                        if let Some(transport) = &mut self.transport {
+                            transport.close(peer, &Malformed, now);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.replica.tick();
+        if let Some(transport) = &mut self.transport {
+            transport.tick(now);
+            // A dial that was begun has not been polled yet.
+            self.again = true;
+        }
+        self.proposals.expire(now);
+        self.zones.tick(now, || self.machine.take_checkpoint());
+        let counters = Counters { dropped_messages: self.replica.dropped_messages(), ..self.counters };
+        let (replica, machine, transport) = (&self.replica, &self.machine, self.transport.as_ref());
+        let seen = view(self.node_id, &self.members, replica, machine, transport, counters);
+        self.status.send_if_modified(|status| {
+            let changed = *status != seen;
+            *status = seen;
+            changed
+        });
+    }
+
+    fn send(&mut self, now: Instant) {
+        let Some(transport) = &mut self.transport else { return };
+        self.replica.take_messages(&mut self.messages);
+        for (peer, message) in self.messages.drain(..) {
+            let priority = if message.is_heartbeat() { Priority::Urgent } else { Priority::Ordered };
+            let mut bytes = Vec::new();
+            message.encode(&mut bytes);
+            transport.send(peer, bytes, priority, now);
+        }
+        transport.flush(now);
+    }
+
+    fn apply(&mut self) -> Result<(), Failed> {
+        if let Some(compacted_index) = self.replica.missing_below() {
+            return Err(Failed::Gap { applied_index: self.machine.applied_index(), compacted_index });
+        }
+        let decided = self.replica.take_decided(APPLY_ENTRIES_MAX);
+        self.again |= decided.len() == APPLY_ENTRIES_MAX;
+        for (log_index, bytes) in decided {
+            let batch = Batch::decode(&bytes).ok_or(Failed::Malformed(log_index))?;
+            self.counters.entries += 1;
+            self.counters.commands += batch.commands.len() as u64;
+            self.zones.count(bytes.len());
+            let outcomes = self.machine.apply(log_index, &batch);
+            self.proposals.applied(batch.id, outcomes);
+            // The outcome makes room for the next entry.
+            self.again = true;
+        }
+        Ok(())
+    }
+
+    async fn shutdown(mut self) -> Result<(), Failed> {
+        self.proposals.add(std::mem::take(&mut self.woken.proposals));
+        self.proposals.add(self.inbox.close());
+        self.proposals.expire_all();
+        // The others need not wait for an election: best effort, as far as the sockets take it now.
+        self.replica.resign();
+        self.send(clock::monotonic());
+        self.transport = None;
+        self.log.close().await?;
+        self.zones.close(|| self.machine.take_checkpoint()).await
+    }
+}
+
+/// Bytes of an authenticated peer that are no message: it runs another program.
+#[derive(Debug, thiserror::Error)]
+#[error("it sent a message that cannot be read")]
+struct Malformed;
+
+fn view(
+    node_id: NodeId,
+    members: &[Member],
+    replica: &Replica,
+    machine: &StateMachine,
+    transport: Option<&Transport>,
+    counters: Counters,
+) -> Status {
+    let member = |member: &Member| {
+        let itself = member.id == node_id;
+        let trouble = transport.and_then(|transport| transport.trouble(member.id));
+        MemberStatus {
+            id: member.id,
+            address: member.address,
+            connected: itself || transport.is_some_and(|transport| transport.is_connected(member.id)),
+            applied_index: if itself {
+                Some(machine.applied_index())
+            } else {
+                replica.peer_applied(member.id)
+            },
+            trouble: trouble.map(str::to_owned),
+        }
+    };
+    Status {
+        node_id,
+        role: replica.role(),
+        leader: replica.leader(),
+        ready: replica.is_ready(),
+        decided_index: replica.decided_index(),
+        applied_index: machine.applied_index(),
+        compacted_index: replica.compacted_index(),
+        members: members.iter().map(member).collect(),
+        stranger: transport.and_then(Transport::stranger).map(str::to_owned),
+        counters,
+    }
+}

@@ -43,6 +43,11 @@ impl PeerMessage {
         }
     }
 
+    /// Whether it is a heartbeat: it may leave past other messages, and must when those are long.
+    pub fn is_heartbeat(&self) -> bool {
+        matches!(self.body, Body::Core(Message::BLE(_)))
+    }
+
     /// What it is, for logs and traces.
     pub fn kind(&self) -> &'static str {
         match &self.body {

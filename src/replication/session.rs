@@ -217,15 +217,8 @@ impl Session {
         Ok(())
     }
 
-    /// Sends and receives what the socket is ready for, and has the task woken for the rest. `each` gets every
-    /// message that is complete. Ready = there may be more to read right away.
-    pub fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        now: Instant,
-        each: &mut dyn FnMut(Vec<u8>),
-    ) -> Result<Poll<()>, Failure> {
-        // Flushing until the socket is full or nothing waits registers the wish to write, or drops it.
+    /// Sends what waits, as far as the socket takes it, and has the task woken for the rest.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Failure> {
         while !self.outgoing.is_empty() {
             match self.stream.poll_write_ready(cx) {
                 Poll::Pending => break,
@@ -235,6 +228,17 @@ impl Session {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Reads what has arrived, and has the task woken for more. `each` gets every message that is complete.
+    /// Ready = there may be more to read right away.
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        each: &mut dyn FnMut(Vec<u8>),
+    ) -> Result<Poll<()>, Failure> {
         let mut read_bytes = 0;
         while read_bytes < TURN_BYTES_MAX {
             let mut buffer = ReadBuf::new(self.incoming.room());
@@ -251,6 +255,11 @@ impl Session {
             self.incoming.take(count, each)?;
         }
         Ok(Poll::Ready(()))
+    }
+
+    /// Notes that nothing is read for now, by our own wish: silence says nothing about the peer.
+    pub fn hold(&mut self, now: Instant) {
+        self.last_read = now;
     }
 
     /// Whether the peer is still there, as far as can be told.

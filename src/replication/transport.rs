@@ -145,15 +145,28 @@ impl Transport {
         }
     }
 
-    /// Moves everything on that is ready. Ready = there are events to take, or there is more to do at once.
-    pub fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+    /// Moves everything on that is ready. Members that `wants_input` does not name are not read from.
+    /// Ready = there are events to take, or there is more to do at once.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        wants_input: &dyn Fn(NodeId) -> bool,
+    ) -> Poll<()> {
         let mut again = self.poll_listener(cx, now);
         self.poll_arrivals(cx, now);
         self.poll_dialers(cx, now);
         let mut failed = Vec::new();
         for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.admitted) {
-            let events = &mut self.events;
-            match peer.session.poll(cx, now, &mut |message| events.push(Event::Message(*id, message))) {
+            let (session, events) = (&mut peer.session, &mut self.events);
+            let polled = session.poll_write(cx, now).and_then(|()| {
+                if !wants_input(*id) {
+                    session.hold(now);
+                    return Ok(Poll::Pending);
+                }
+                session.poll_read(cx, now, &mut |message| events.push(Event::Message(*id, message)))
+            });
+            match polled {
                 Ok(poll) => again |= poll.is_ready(),
                 Err(failure) => failed.push((*id, failure)),
             }
@@ -439,7 +452,7 @@ mod tests {
                 loop {
                     let mut busy = false;
                     for (node, events) in self.nodes.iter_mut().zip(&mut self.events) {
-                        busy |= node.poll(cx, now).is_ready();
+                        busy |= node.poll(cx, now, &|_| true).is_ready();
                         node.take_events(events);
                         node.flush(now);
                     }

@@ -1,0 +1,170 @@
+//! The zone store behind the driver: a thread of its own, one job at a time.
+//!
+//! ```text
+//! driver ──Write(checkpoint) | Sync──► thread ──► zones.sqlite
+//!        ◄─Written(index) | Synced(index)──
+//! ```
+//!
+//! While a job runs the state machine gathers the next checkpoint, so a slow disk makes checkpoints larger, not
+//! more numerous.
+
+use super::driver::{Failed, OnFailure};
+use crate::store::zones::{Checkpoint, ZoneStore};
+use std::{
+    task::{Context, Poll},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+
+enum Job {
+    Write(Box<Checkpoint>),
+    Sync,
+}
+
+enum Done {
+    Written(u64),
+    Synced,
+}
+
+/// When to write and when to sync.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Time from one checkpoint to the next.
+    pub(super) checkpoint_interval: Duration,
+    /// Time from one sync to the next, if anything was written.
+    pub(super) sync_interval: Duration,
+    /// Octets of applied log entries after which it is synced in any case: they can be compacted then.
+    pub(super) sync_bytes: u64,
+}
+
+/// The driver's side of the thread.
+pub(super) struct ZoneWriter {
+    pace: Pace,
+    jobs: mpsc::Sender<Job>,
+    done: mpsc::Receiver<Done>,
+    thread: JoinHandle<()>,
+    busy: bool,
+    written_index: u64,
+    /// `None` until the first sync: what was found at start may be in the page cache only.
+    synced_index: Option<u64>,
+    last_write: Instant,
+    last_sync: Instant,
+    bytes_since_sync: u64,
+}
+
+impl ZoneWriter {
+    /// Starts the thread on a store that holds everything below `applied_index`.
+    pub(super) fn start(
+        store: ZoneStore,
+        applied_index: u64,
+        pace: Pace,
+        on_failure: OnFailure,
+        now: Instant,
+    ) -> std::io::Result<ZoneWriter> {
+        let (jobs, job_queue) = mpsc::channel(1);
+        let (done_queue, done) = mpsc::channel(1);
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let thread = std::thread::Builder::new().name("zone-writer".into()).spawn(move || {
+            super::driver::guard("zone writer", &on_failure, || {
+                runtime.block_on(work(store, job_queue, done_queue))
+            });
+        })?;
+        Ok(ZoneWriter {
+            pace,
+            jobs,
+            done,
+            thread,
+            busy: false,
+            written_index: applied_index,
+            synced_index: None,
+            last_write: now,
+            last_sync: now,
+            bytes_since_sync: 0,
+        })
+    }
+
+    /// Counts an applied entry towards the next sync.
+    pub(super) fn count(&mut self, entry_bytes: usize) {
+        self.bytes_since_sync += entry_bytes as u64;
+    }
+
+    /// Starts what is due, unless a job is running.
+    pub(super) fn tick(&mut self, now: Instant, take: impl FnOnce() -> Option<Checkpoint>) {
+        if self.busy {
+            return;
+        }
+        let unsynced = self.synced_index != Some(self.written_index);
+        let late = now.saturating_duration_since(self.last_sync) >= self.pace.sync_interval;
+        if unsynced && (late || self.bytes_since_sync >= self.pace.sync_bytes) {
+            (self.last_sync, self.bytes_since_sync) = (now, 0);
+            self.give(Job::Sync);
+        } else if now.saturating_duration_since(self.last_write) >= self.pace.checkpoint_interval {
+            self.last_write = now;
+            if let Some(checkpoint) = take() {
+                self.give(Job::Write(Box::new(checkpoint)));
+            }
+        }
+    }
+
+    fn give(&mut self, job: Job) {
+        self.busy = true;
+        // It fails only when the thread has stopped, and that the next poll reports.
+        let _ = self.jobs.try_send(job);
+    }
+
+    /// The job has ended: the index below which everything is durable, if it has moved.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>, Failed>> {
+        match self.done.poll_recv(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => Poll::Ready(Err(Failed::Reported)),
+            Poll::Ready(Some(Done::Written(index))) => {
+                self.busy = false;
+                self.written_index = index;
+                Poll::Ready(Ok(None))
+            }
+            Poll::Ready(Some(Done::Synced)) => {
+                self.busy = false;
+                self.synced_index = Some(self.written_index);
+                Poll::Ready(Ok(self.synced_index))
+            }
+        }
+    }
+
+    /// Writes and syncs what is left, and ends the thread.
+    pub(super) async fn close(mut self, take: impl FnOnce() -> Option<Checkpoint>) -> Result<(), Failed> {
+        if self.busy {
+            std::future::poll_fn(|cx| self.poll(cx)).await?;
+        }
+        for job in take().map(|checkpoint| Job::Write(Box::new(checkpoint))).into_iter().chain([Job::Sync]) {
+            self.give(job);
+            std::future::poll_fn(|cx| self.poll(cx)).await?;
+        }
+        drop(self.jobs);
+        self.thread.join().map_err(|_| Failed::Reported)
+    }
+}
+
+async fn work(
+    mut store: ZoneStore,
+    mut jobs: mpsc::Receiver<Job>,
+    done: mpsc::Sender<Done>,
+) -> Result<(), Failed> {
+    while let Some(job) = jobs.recv().await {
+        let result = match job {
+            Job::Write(checkpoint) => {
+                let index = checkpoint.applied_index;
+                store.write(*checkpoint).await?;
+                Done::Written(index)
+            }
+            Job::Sync => {
+                store.sync().await?;
+                Done::Synced
+            }
+        };
+        if done.send(result).await.is_err() {
+            break; // the driver has stopped
+        }
+    }
+    Ok(store.close().await?)
+}
