@@ -94,3 +94,57 @@ fn probes(hash: u32, slots: usize) -> impl Iterator<Item = usize> {
     let first = (hash.wrapping_mul(0x9e37_79b1) >> 8) as usize;
     (0..PROBES_MAX.min(slots)).map(move |step| (first + step) & mask)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Labels "a" to "z", one behind the other from offset 12 on.
+    fn message() -> Vec<u8> {
+        let mut message = vec![0; 12];
+        message.extend((b'a'..=b'z').flat_map(|letter| [1, letter]));
+        message
+    }
+
+    #[test]
+    fn a_suffix_is_its_label_and_its_parent() {
+        let (message, mut suffixes) = (message(), Suffixes::default());
+        let hash = Suffixes::hash(0, b"a");
+        assert_eq!(suffixes.find(&message, hash, b"a", 0), None);
+        suffixes.insert(hash, 12, 0);
+        assert_eq!(suffixes.find(&message, hash, b"a", 0), Some(12));
+        // The same hash, but another label, another case, another parent.
+        for (label, parent) in [(&b"b"[..], 0), (b"A", 0), (b"a", 14), (b"", 0)] {
+            assert_eq!(suffixes.find(&message, hash, label, parent), None);
+        }
+    }
+
+    #[test]
+    fn names_chosen_to_collide_cost_a_bounded_search_and_are_never_confused() {
+        let (message, mut suffixes) = (message(), Suffixes::default());
+        for number in 0..26 {
+            suffixes.insert(7, 12 + 2 * number, 0);
+        }
+        let found: Vec<Option<u16>> =
+            (b'a'..=b'z').map(|letter| suffixes.find(&message, 7, &[letter], 0)).collect();
+        assert_eq!(found.iter().flatten().count(), PROBES_MAX);
+        for (number, found) in found.into_iter().enumerate() {
+            assert!(found.is_none_or(|offset| usize::from(offset) == 12 + 2 * number));
+        }
+    }
+
+    #[test]
+    fn what_is_truncated_is_not_found_and_the_rest_is() {
+        let (message, mut suffixes) = (message(), Suffixes::default());
+        let hash = |letter: u8| Suffixes::hash(0, &[letter]);
+        let offset = |letter: u8| 12 + 2 * u16::from(letter - b'a');
+        for letter in b'a'..=b'z' {
+            suffixes.insert(hash(letter), offset(letter), 0);
+        }
+        suffixes.truncate(usize::from(offset(b'k')));
+        for letter in b'a'..=b'z' {
+            let expected = (letter < b'k').then(|| offset(letter));
+            assert_eq!(suffixes.find(&message, hash(letter), &[letter], 0), expected, "{}", letter as char);
+        }
+    }
+}

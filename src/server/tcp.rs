@@ -241,18 +241,24 @@ struct Outgoing {
     owed: Owed,
 }
 
+/// A place in the queue, and the debt that goes with it.
+struct Place {
+    permit: mpsc::OwnedPermit<Outgoing>,
+    owed: Owed,
+}
+
 /// One request's place in the queue, used by whoever has the answer; given back if nobody has one.
 #[derive(Clone)]
-struct Turn(Arc<Mutex<Option<(mpsc::OwnedPermit<Outgoing>, Owed)>>>);
+struct Turn(Arc<Mutex<Option<Place>>>);
 
 impl Turn {
     fn new(permit: mpsc::OwnedPermit<Outgoing>, owed: Owed) -> Turn {
-        Turn(Arc::new(Mutex::new(Some((permit, owed)))))
+        Turn(Arc::new(Mutex::new(Some(Place { permit, owed }))))
     }
 
     fn send(&self, what: What) {
         let place = self.0.lock().expect("no panic while a turn is held").take();
-        if let Some((permit, owed)) = place {
+        if let Some(Place { permit, owed }) = place {
             permit.send(Outgoing { what, owed });
         }
     }

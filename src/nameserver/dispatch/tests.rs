@@ -516,6 +516,7 @@ fn random_octets_never_panic_the_dispatcher() {
         match fixture.nameserver.handle(&packet, &client(transport), Box::new(|_| ())) {
             Action::Respond(response) => {
                 assert!(Message::parse(&response).expect("well-formed").header.response);
+                hickory_proto::op::Message::from_vec(&response).expect("hickory reads it too");
                 assert_eq!(packet[2] & 0x80, 0, "a response was answered");
             }
             Action::Transfer(messages) => assert!(messages.count() > 0),
