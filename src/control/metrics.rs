@@ -1,0 +1,104 @@
+//! The status as Prometheus text (exposition format 0.0.4).
+
+use super::status::ClusterStatus;
+use crate::replication::replica::Role;
+use std::fmt::Write;
+
+/// The value of Content-Type for the text.
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Writes all numbers of the status.
+pub(super) fn render(status: &ClusterStatus) -> String {
+    let mut page = Page(String::new());
+    page.gauge("ready", "Whether zones are loaded and updates can be decided.", u64::from(status.ready));
+    let leads = status.role == Role::Leader;
+    page.gauge("leader", "Whether this node is the leader.", u64::from(leads));
+    page.gauge("decided_index", "Index behind the last decided log entry.", status.decided_index);
+    page.gauge("applied_index", "Index behind the last applied log entry.", status.applied_index);
+    page.gauge("compacted_index", "Index of the oldest log entry kept.", status.compacted_index);
+    page.head("member_connected", "Whether a session with the member is up.", "gauge");
+    for member in &status.members {
+        page.labelled("member_connected", "member", &member.id.to_string(), u64::from(member.connected));
+    }
+    page.head("member_applied_index", "What the member last said it had applied.", "gauge");
+    for member in &status.members {
+        if let Some(index) = member.applied_index {
+            page.labelled("member_applied_index", "member", &member.id.to_string(), index);
+        }
+    }
+    page.head("zone_serial", "SOA serial of the zone.", "gauge");
+    for zone in &status.zones {
+        if let Some(serial) = zone.serial {
+            page.labelled("zone_serial", "zone", &zone.name.to_string(), serial.into());
+        }
+    }
+    page.head("zone_records", "Records of the zone.", "gauge");
+    for zone in &status.zones {
+        page.labelled("zone_records", "zone", &zone.name.to_string(), zone.records);
+    }
+    for counter in &status.counters {
+        let name = format!("{}_total", counter.name);
+        page.head(&name, counter.help, "counter");
+        page.line(&name, counter.value);
+    }
+    page.0
+}
+
+struct Page(String);
+
+/// Writing to a `String` cannot fail: its results are dropped.
+impl Page {
+    fn head(&mut self, name: &str, help: &str, kind: &str) {
+        let _ = writeln!(self.0, "# HELP trimaran_{name} {help}\n# TYPE trimaran_{name} {kind}");
+    }
+
+    fn line(&mut self, name: &str, value: u64) {
+        let _ = writeln!(self.0, "trimaran_{name} {value}");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, help, "gauge");
+        self.line(name, value);
+    }
+
+    fn labelled(&mut self, name: &str, label: &str, text: &str, value: u64) {
+        // A name in presentation format has backslashes and may have quotes, but no line ends.
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+        let _ = writeln!(self.0, "trimaran_{name}{{{label}=\"{text}\"}} {value}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::status::tests::sample;
+    use super::*;
+    use crate::control::status::Counter;
+
+    #[test]
+    fn every_sample_stands_under_its_help_and_type() {
+        let mut status = sample();
+        status.counters.push(Counter { name: "queries", help: "Queries answered.", value: 7 });
+        let text = render(&status);
+        for line in [
+            "trimaran_ready 1",
+            "trimaran_leader 1",
+            "trimaran_decided_index 12",
+            "trimaran_member_connected{member=\"2\"} 0",
+            "trimaran_member_applied_index{member=\"1\"} 12",
+            "trimaran_zone_serial{zone=\"example.com.\"} 2024",
+            "trimaran_zone_records{zone=\"odd\\\\\\\".example.\"} 0",
+            "trimaran_queries_total 7",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains("member_applied_index{member=\"2\"}"), "unknown values are left out");
+        let mut named = "";
+        for line in text.lines() {
+            match line.strip_prefix("# TYPE ") {
+                Some(rest) => named = rest.split(' ').next().unwrap(),
+                None if line.starts_with('#') => {}
+                None => assert_eq!(line.split(['{', ' ']).next(), Some(named), "{text}"),
+            }
+        }
+    }
+}
