@@ -444,3 +444,6 @@ impl Iterator for Messages {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;
