@@ -1,1 +1,151 @@
-//! Skeleton: Master files (RFC 1035 §5): bytes -> entries -> records.
+//! Master files (RFC 1035 §5): bytes to records, and back.
+//!
+//! ```text
+//! bytes ─► lexer ─► lines of tokens ─► reader ─► records ─► sink
+//!           (nom)                        │
+//!                                        ├─ $INCLUDE: the same again   $GENERATE: records from a template
+//!                                        └─► diagnostics: values; their wording is in diagnostics.rs only
+//! load  = reader into zone::Builder + what may not stand together      writer: records ─► text
+//! ```
+//!
+//! Invariants: the reader never stops at the first error, never panics, and what it hands on is well-formed
+//! RDATA of the zone; every error names file and line; nesting of `$INCLUDE` is bounded.
+//!
+//! Not here: the presentation format of RDATA (`dns::rdata`), checks that need the whole zone
+//! (`zone::check`).
+//!
+//! Caveats: a file is read whole into memory. `$DATE` is not understood (BIND writes it in cache dumps only).
+
+mod diagnostics;
+mod generate;
+mod hostname;
+mod lexer;
+mod load;
+mod reader;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use diagnostics::{Diagnostic, Kind, Near, Severity};
+pub use load::{Loaded, load, load_bytes};
+pub use writer::{write_record, write_zone};
+
+use crate::dns::{Name, RrType};
+
+/// What to do about something that is doubtful but legal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Nothing.
+    Ignore,
+    /// Report it.
+    Warn,
+    /// Refuse the zone.
+    Fail,
+}
+
+impl Check {
+    /// The severity of a report.
+    pub fn severity(self) -> Severity {
+        if self == Check::Fail { Severity::Error } else { Severity::Warning }
+    }
+}
+
+/// How strict the reader is.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Owners and targets that are not host names (check-names).
+    pub check_names: Check,
+    /// MX targets that look like addresses (check-mx).
+    pub check_mx: Check,
+    /// NS targets that look like addresses.
+    pub check_ns: Check,
+    /// Asterisks that are not the first label (check-wildcard); `Fail` is as `Warn`.
+    pub check_wildcard: Check,
+    /// The longest TTL allowed, in seconds (max-zone-ttl).
+    pub max_ttl: Option<u32>,
+    /// Seconds since 1970, to tell signatures that have expired; without it nothing is said of them.
+    pub now: Option<u32>,
+}
+
+impl Default for Options {
+    /// What named-checkzone does: warn.
+    fn default() -> Options {
+        let warn = Check::Warn;
+        Options {
+            check_names: warn,
+            check_mx: warn,
+            check_ns: warn,
+            check_wildcard: warn,
+            max_ttl: None,
+            now: None,
+        }
+    }
+}
+
+/// One record, and where it was found.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordRef<'a> {
+    /// The owner in wire format; in the zone.
+    pub owner: &'a [u8],
+    /// The type; never a meta type.
+    pub rtype: RrType,
+    /// Time to live in seconds, at most 2^31-1.
+    pub ttl: u32,
+    /// Uncompressed RDATA in wire format.
+    pub rdata: &'a [u8],
+    /// The file as it was named.
+    pub file: &'a Arc<str>,
+    /// The line the record starts on.
+    pub line: u32,
+    /// The line on which its owner was last written.
+    pub owner_line: u32,
+}
+
+/// What there is to say about a file that has been read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// In the order of the lines, files included where they are.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many records were handed on.
+    pub records: u64,
+    /// The files that `$INCLUDE` named and that could be read.
+    pub included: Vec<PathBuf>,
+}
+
+impl Outcome {
+    /// The first error, by which BIND names the failure.
+    pub fn first_error(&self) -> Option<&Diagnostic> {
+        self.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+/// Reads a zone file and hands every record to `sink`.
+///
+/// `zone` is the first origin and the apex: what is outside is reported and dropped. Names of included files
+/// are relative to the working directory, as BIND has it.
+pub fn read(path: &Path, zone: &Name, options: &Options, sink: impl FnMut(RecordRef<'_>)) -> Outcome {
+    let mut reader = reader::Reader::new(zone, options, sink);
+    reader.read_file(path);
+    reader.finish()
+}
+
+/// Reads a zone file that is in memory; `shown` stands for its name in diagnostics.
+pub fn read_bytes(
+    bytes: &[u8],
+    shown: &str,
+    zone: &Name,
+    options: &Options,
+    sink: impl FnMut(RecordRef<'_>),
+) -> Outcome {
+    let mut reader = reader::Reader::new(zone, options, sink);
+    reader.read_bytes(bytes, shown.into(), zone.clone());
+    reader.finish()
+}

@@ -37,6 +37,7 @@ use std::fmt;
 
 use super::{Name, RrType, wire::Reader};
 pub use text::parse_ttl;
+pub(crate) use text::{name_reason, unescape_all as unescape};
 
 /// One token of presentation format, as the zone-file reader, nsupdate-like tools and tests give it:
 /// escapes are still in it.

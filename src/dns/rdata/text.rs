@@ -480,7 +480,7 @@ fn nsap(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
         .copied()
         .filter(|&byte| byte != b'.')
         .collect();
-    if digits.is_empty() || digits.len() % 2 != 0 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return Err(input.bad("unexpected end of input"));
     }
     decode_hex(&digits, out).ok_or_else(|| input.bad("syntax error"))
@@ -504,7 +504,7 @@ fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// BIND's words for a bad name.
-pub(super) fn name_reason(error: name::NameError) -> &'static str {
+pub(crate) fn name_reason(error: name::NameError) -> &'static str {
     match error {
         name::NameError::LabelTooLong => "label too long",
         // BIND: 9.18 reports the buffer it ran out of, not the name.
@@ -596,7 +596,7 @@ fn unescape_into(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// `text` without its escapes.
-pub(super) fn unescape_all(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn unescape_all(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     if !text.contains(&b'\\') {
         return Some(Cow::Borrowed(text));
     }

@@ -1,0 +1,296 @@
+//! What can be said about a zone file, and how BIND says it.
+//!
+//! This is the only file with BIND's wording for zone files. [`Diagnostic`]'s `Display` is the line that
+//! named-checkzone 9.18 prints; [`Kind::result`] is the short text in "loading from master file failed: ...".
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::dns::{Class, Name, RrType};
+
+/// Whether a zone with this diagnostic can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Worth saying.
+    Warning,
+    /// The zone is refused.
+    Error,
+}
+
+/// One thing that was noticed, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The file as it was named.
+    pub file: Arc<str>,
+    /// Line number from 1, as BIND counts: where the token before the bad one ends.
+    pub line: u32,
+    /// Whether the zone is refused.
+    pub severity: Severity,
+    /// What was noticed.
+    pub kind: Kind,
+}
+
+/// What stands at an error in RDATA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Near {
+    /// This word.
+    Word(String),
+    /// The end of the line.
+    EndOfLine,
+    /// The end of the file.
+    EndOfFile,
+    /// A quoted string or a parenthesis, which BIND does not show.
+    Special,
+}
+
+/// What was noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// RDATA that is not of its type.
+    Rdata {
+        /// The place.
+        near: Near,
+        /// BIND's result text.
+        reason: &'static str,
+    },
+    /// A name, a directive or the end of a line that is wrong.
+    Syntax(&'static str),
+    /// Quotes or parentheses that do not match, outside RDATA.
+    Lexical(&'static str),
+    /// The line ends where a token must follow.
+    EndOfLine,
+    /// The file ends where a token must follow.
+    EndOfFile,
+    /// A type that is neither a mnemonic nor TYPEnnn.
+    UnknownType(String),
+    /// A directive other than those of [`super`].
+    UnknownDirective(String),
+    /// `$TTL` without a legal TTL. BIND says nothing of it but the result.
+    BadTtl,
+    /// A record of a class that is not the zone's.
+    WrongClass(Class),
+    /// A record without an owner before the first owner.
+    NoOwner,
+    /// No TTL is known.
+    NoTtl,
+    /// The first TTL is taken from the SOA record (RFC 2308 §4).
+    SoaMinimum,
+    /// The TTL of the record before is taken (RFC 1035 §5.1).
+    Rfc1035Ttl,
+    /// A record whose TTL is not that of its RRset (RFC 2181 §5.2).
+    PriorTtl(u32),
+    /// A TTL above 2^31-1 counts as 0 (RFC 2181 §8).
+    TtlTooLong(u32),
+    /// A TTL above the configured maximum.
+    TtlAboveMaximum {
+        /// What was written.
+        ttl: u32,
+        /// What is allowed.
+        maximum: u32,
+    },
+    /// A record that is dropped.
+    OutOfZone(Name),
+    /// A blank owner right behind `$ORIGIN`.
+    InheritedOwner {
+        /// The owner that counts.
+        owner: Name,
+        /// The origin that was perhaps meant.
+        origin: Name,
+    },
+    /// An asterisk that is not the first label.
+    InnerWildcard(Name),
+    /// An owner that is not a host name (check-names).
+    BadOwner(Name),
+    /// A name in RDATA that is not a host name (check-names).
+    BadName(Name),
+    /// The target of NS looks like an address.
+    NsIsAddress(String),
+    /// The target of MX looks like an address.
+    MxIsAddress(String),
+    /// SOA elsewhere than at the apex.
+    NotAtTop(Name),
+    /// DS at the apex.
+    AtTop(Name),
+    /// MD or MF (RFC 973).
+    Obsolete(RrType),
+    /// A type that no zone can hold.
+    MetaType(RrType),
+    /// RRSIG records whose validity is over; said once.
+    SignatureExpired,
+    /// SIG or NXT records; said once.
+    OldDnssec,
+    /// The last line has no newline.
+    NoFinalNewline {
+        /// Whether the line holds a record.
+        behind_record: bool,
+    },
+    /// A file to include that cannot be read.
+    Include {
+        /// As it was named.
+        path: String,
+        /// BIND's result text.
+        reason: &'static str,
+    },
+    /// The file itself cannot be read.
+    Unreadable(&'static str),
+    /// Not a regular file.
+    NotAFile,
+    /// A `$GENERATE` range that is not one.
+    GenerateRange(String),
+    /// A `$GENERATE` type that is unknown.
+    GenerateType(String),
+    /// A `$GENERATE` type that no zone can hold.
+    GenerateMeta(String),
+    /// Another error in what `$GENERATE` makes.
+    Generate(&'static str),
+    /// Records that may not stand together.
+    Conflict {
+        /// Their owner.
+        owner: Name,
+        /// BIND's result text.
+        reason: &'static str,
+    },
+}
+
+/// CNAME beside other types (RFC 1034 §3.6.2).
+pub(super) const CNAME_AND_OTHER: &str = "CNAME and other data";
+/// Two records of a type that has one at most.
+pub(super) const NOT_SINGLE: &str = "multiple RRs of singleton type";
+/// NS at a wildcard (RFC 4592 §4.2).
+pub(super) const WILDCARD_NS: &str = "invalid NS owner name (wildcard)";
+
+impl Kind {
+    /// The short text of the failure, as in "loading from master file X failed: ...".
+    pub fn result(&self) -> &'static str {
+        match self {
+            Kind::Rdata { reason, .. }
+            | Kind::Syntax(reason)
+            | Kind::Lexical(reason)
+            | Kind::Include { reason, .. }
+            | Kind::Unreadable(reason)
+            | Kind::Generate(reason)
+            | Kind::Conflict { reason, .. } => reason,
+            Kind::EndOfLine | Kind::EndOfFile => "unexpected end of input",
+            Kind::UnknownType(_) | Kind::GenerateType(_) => "unknown class/type",
+            Kind::UnknownDirective(_) | Kind::GenerateRange(_) => "syntax error",
+            Kind::BadTtl => "bad ttl",
+            Kind::WrongClass(_) => "bad class",
+            Kind::NoOwner => "no owner",
+            Kind::NoTtl | Kind::SoaMinimum | Kind::Rfc1035Ttl | Kind::PriorTtl(_) => "no ttl",
+            Kind::TtlTooLong(_) | Kind::TtlAboveMaximum { .. } => "out of range",
+            Kind::OutOfZone(_) => "out of zone",
+            Kind::InheritedOwner { .. } => "no owner",
+            Kind::InnerWildcard(_) | Kind::BadOwner(_) => "bad owner name (check-names)",
+            Kind::BadName(_) => "bad name (check-names)",
+            Kind::NsIsAddress(_) => "NS is an address",
+            Kind::MxIsAddress(_) => "MX is an address",
+            Kind::NotAtTop(_) => "not at top of zone",
+            Kind::AtTop(_) => "at top of zone",
+            Kind::Obsolete(_) => "obsolete",
+            Kind::MetaType(_) | Kind::GenerateMeta(_) => "invalid use of a meta type",
+            Kind::SignatureExpired | Kind::OldDnssec | Kind::NoFinalNewline { .. } => "success",
+            Kind::NotAFile => "not a file",
+        }
+    }
+}
+
+/// A name as BIND writes it in messages: without the final dot.
+pub(crate) struct Bare<'a>(pub(crate) &'a Name);
+
+impl fmt::Display for Bare<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        f.write_str(if self.0.is_root() { "." } else { text.strip_suffix('.').unwrap_or(&text) })
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Diagnostic { file, line, kind, .. } = self;
+        match kind {
+            Kind::Rdata { near, reason } => {
+                write!(f, "dns_rdata_fromtext: {file}:{line}: ")?;
+                match near {
+                    Near::Word(word) => write!(f, "near '{word}': {reason}"),
+                    Near::EndOfLine => write!(f, "near eol: {reason}"),
+                    Near::EndOfFile => write!(f, "near eof: {reason}"),
+                    Near::Special => f.write_str(reason),
+                }
+            }
+            Kind::Syntax(reason) => write!(f, "dns_master_load: {file}:{line}: {reason}"),
+            Kind::Lexical(reason) => {
+                writeln!(f, "dns_master_load: {file}:{line}: isc_lex_gettoken() failed: {reason}")?;
+                write!(f, "dns_master_load: {file}:{line}: {reason}")
+            }
+            Kind::EndOfLine | Kind::EndOfFile => {
+                let of = if *kind == Kind::EndOfLine { "line" } else { "file" };
+                writeln!(f, "dns_master_load: {file}:{line}: unexpected end of {of}")?;
+                write!(f, "dns_master_load: {file}:{line}: unexpected end of input")
+            }
+            Kind::UnknownType(text) => write!(f, "{file}:{line}: unknown RR type '{text}'"),
+            Kind::UnknownDirective(text) => {
+                write!(f, "dns_master_load: {file}:{line}: unknown $ directive '{text}'")
+            }
+            Kind::BadTtl => Ok(()),
+            Kind::WrongClass(class) => write!(f, "{file}:{line}: class '{class}' != zone class 'IN'"),
+            Kind::NoOwner => write!(f, "{file}:{line}: no current owner name"),
+            Kind::NoTtl => write!(f, "{file}:{line}: no TTL specified; zone rejected"),
+            Kind::SoaMinimum => write!(f, "{file}:{line}: no TTL specified; using SOA MINTTL instead"),
+            Kind::Rfc1035Ttl => write!(f, "{file}:{line}: using RFC1035 TTL semantics"),
+            Kind::PriorTtl(ttl) => write!(f, "{file}:{line}: TTL set to prior TTL ({ttl})"),
+            Kind::TtlTooLong(ttl) => {
+                write!(f, "dns_master_load: {file}:{line}: $TTL {ttl} > MAXTTL, setting $TTL to 0")
+            }
+            Kind::TtlAboveMaximum { ttl, maximum } => {
+                writeln!(
+                    f,
+                    "dns_master_load: {file}:{line}: TTL {ttl} exceeds configured max-zone-ttl {maximum}"
+                )?;
+                write!(f, "dns_master_load: {file}:{line}: out of range")
+            }
+            Kind::OutOfZone(name) => write!(f, "{file}:{line}: ignoring out-of-zone data ({})", Bare(name)),
+            Kind::InheritedOwner { owner, origin } => write!(
+                f,
+                "{file}:{line}: record with inherited owner ({}) immediately after $ORIGIN ({})",
+                Bare(owner),
+                Bare(origin)
+            ),
+            Kind::InnerWildcard(name) => {
+                let name = Bare(name);
+                write!(f, "{file}:{line}: warning: ownername '{name}' contains an non-terminal wildcard")
+            }
+            Kind::BadOwner(name) => write!(f, "{file}:{line}: {}: bad owner name (check-names)", Bare(name)),
+            Kind::BadName(name) => {
+                write!(f, "{file}:{line}: warning: {}: bad name (check-names)", Bare(name))
+            }
+            Kind::NsIsAddress(text) => {
+                write!(f, "{file}:{line}: NS record '{text}' appears to be an address")
+            }
+            Kind::MxIsAddress(text) => write!(f, "{file}:{line}: warning: '{text}': MX is an address"),
+            Kind::NotAtTop(name) => {
+                write!(f, "{file}:{line}: SOA record not at top of zone ({})", Bare(name))
+            }
+            Kind::AtTop(name) => write!(f, "{file}:{line}: DS record at top of zone ({})", Bare(name)),
+            Kind::Obsolete(rtype) => write!(f, "{file}:{line}: type '{rtype}': obsolete"),
+            Kind::MetaType(rtype) => write!(f, "{file}:{line}: type '{rtype}': invalid use of a meta type"),
+            Kind::SignatureExpired => write!(f, "{file}:{line}: signature has expired"),
+            Kind::OldDnssec => write!(f, "{file}:{line}: old style DNSSEC  zone detected"),
+            Kind::NoFinalNewline { behind_record: true } => {
+                write!(f, "{file}:{line}: file does not end with newline")
+            }
+            Kind::NoFinalNewline { behind_record: false } => {
+                write!(f, "{file}: file does not end with newline")
+            }
+            Kind::Include { path, reason } => write!(f, "dns_master_load: {file}:{line}: {path}: {reason}"),
+            Kind::Unreadable(_) => Ok(()),
+            Kind::NotAFile => write!(f, "dns_master_load: {file}:1: isc_lex_gettoken() failed: not a file"),
+            Kind::GenerateRange(text) => write!(f, "$GENERATE: {file}:{line}: invalid range '{text}'"),
+            Kind::GenerateType(text) => write!(f, "$GENERATE: {file}:{line}: unknown RR type '{text}'"),
+            Kind::GenerateMeta(text) => write!(f, "$GENERATE: {file}:{line}: meta RR type '{text}'"),
+            Kind::Generate(reason) => write!(f, "$GENERATE: {file}:{line}: {reason}"),
+            Kind::Conflict { owner, reason } => {
+                write!(f, "dns_master_load: {file}:{line}: {}: {reason}", Bare(owner))
+            }
+        }
+    }
+}

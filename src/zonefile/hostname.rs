@@ -1,0 +1,108 @@
+//! check-names: which names must be host names or mailboxes (RFC 952, RFC 1123 §2.1; BIND's `check-names`).
+
+use crate::dns::{Name, RrType};
+
+/// What a name must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Letters, digits and inner hyphens in every label.
+    Host,
+    /// A printable first label in front of a host name.
+    Mailbox,
+}
+
+/// Whether `name` has the form.
+pub(super) fn has_form(name: &Name, form: Form) -> bool {
+    let mut labels = name.labels();
+    if form == Form::Mailbox {
+        let Some(local) = labels.next() else { return true };
+        return local.iter().all(u8::is_ascii_graphic)
+            && labels.clone().next().is_some()
+            && labels.all(is_host_label);
+    }
+    labels.all(is_host_label)
+}
+
+fn is_host_label(label: &[u8]) -> bool {
+    let ends = [label.first(), label.last()];
+    ends.into_iter().flatten().all(u8::is_ascii_alphanumeric)
+        && label.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Whether `owner` may have records of the type under check-names. A wildcard may; so may the names under
+/// which Active Directory publishes its global catalogue (`gc._msdcs.forest`).
+pub(super) fn is_owner(owner: &Name, rtype: RrType) -> bool {
+    match rtype.0 {
+        // MB, MG, MINFO
+        7 | 8 | 14 => has_form(owner, Form::Mailbox),
+        // A, WKS, MX, AAAA, A6
+        1 | 11 | 15 | 28 | 38 => {
+            let mut labels = owner.labels();
+            if owner.is_wildcard() {
+                labels.next();
+            } else if matches!(rtype, RrType::A | RrType::AAAA) && owner.label_count() > 2 {
+                let mut rest = labels.clone();
+                let first_two = [rest.next(), rest.next()].map(|label| label.unwrap_or_default());
+                if first_two[0].eq_ignore_ascii_case(b"gc") && first_two[1].eq_ignore_ascii_case(b"_msdcs") {
+                    labels = rest;
+                }
+            }
+            labels.all(is_host_label)
+        }
+        // NSEC3: a hash in base32hex.
+        50 => owner.labels().next().is_some_and(|label| {
+            !label.is_empty() && data_encoding::BASE32HEX_NOPAD.decode(&label.to_ascii_uppercase()).is_ok()
+        }),
+        _ => true,
+    }
+}
+
+/// The names in RDATA that check-names looks at: index among the tokens, index among the names, form.
+///
+/// `reverse` says that the zone is one of addresses, where PTR must point to hosts.
+pub(super) fn checked(rtype: RrType, reverse: bool, rdata: &[u8]) -> &'static [(usize, usize, Form)] {
+    match rtype.0 {
+        // NS, MB
+        2 | 7 => &[(0, 0, Form::Host)],
+        6 => &[(0, 0, Form::Host), (1, 1, Form::Mailbox)],
+        12 if reverse => &[(0, 0, Form::Host)],
+        14 => &[(0, 0, Form::Mailbox), (1, 1, Form::Mailbox)],
+        // MX, AFSDB, RT
+        15 | 18 | 21 => &[(1, 0, Form::Host)],
+        17 => &[(0, 0, Form::Mailbox)],
+        33 => &[(3, 0, Form::Host)],
+        // SVCB and HTTPS, but not in the alias form.
+        64 | 65 if !rdata.starts_with(&[0, 0]) => &[(1, 0, Form::Host)],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_have_letters_digits_and_inner_hyphens() {
+        let is = |name: &str, form| has_form(&name.parse().unwrap(), form);
+        for good in [".", "a.", "a-b.c1.", "1.2.in-addr.arpa."] {
+            assert!(is(good, Form::Host), "{good}");
+        }
+        for bad in ["_a.", "a_b.", "-a.", "a-.", "*.a.", "a\\032b."] {
+            assert!(!is(bad, Form::Host), "{bad}");
+        }
+        assert!(is("host\\.master.example.", Form::Mailbox));
+        assert!(!is("hostmaster.", Form::Mailbox), "no domain");
+        assert!(!is("a\\032b.example.", Form::Mailbox));
+    }
+
+    #[test]
+    fn owners_of_addresses_are_hosts_or_wildcards() {
+        let is = |owner: &str, rtype| is_owner(&owner.parse().unwrap(), rtype);
+        assert!(is("*.example.", RrType::A));
+        assert!(is("gc._msdcs.example.", RrType::A));
+        assert!(!is("_x.example.", RrType::AAAA));
+        assert!(is("_x.example.", RrType::TXT));
+        assert!(is("2t7b4g4vsa5smi47k61mv5bv1a22bojr.example.", RrType::NSEC3));
+        assert!(!is("x.example.", RrType::NSEC3));
+    }
+}
