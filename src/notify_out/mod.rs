@@ -310,3 +310,6 @@ impl Socket {
         std::future::pending().await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,3 +63,76 @@ fn ip_address(rdata: &[u8]) -> Option<IpAddr> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zone::zone_text::zone;
+    use crate::zone::{Zone, Zones};
+    use std::sync::Arc;
+
+    const ZONE: &str = "
+        example.  300 SOA ns1 hostmaster 5 3600 600 86400 60
+        @         300 NS ns1
+        @         300 NS ns2
+        @         300 NS ns3.other.
+        @         300 NS ns4.unknown.
+        ns1       300 A 192.0.2.1
+        ns2       300 A 192.0.2.2
+        ns2       300 AAAA 2001:db8::2
+    ";
+    const OTHER: &str = "
+        other.  300 SOA ns.other. hostmaster 5 3600 600 86400 60
+        ns3     300 A 192.0.2.3
+    ";
+
+    fn check(policy: Policy, own: &[&str], expected: &[&str]) {
+        let zones = Zones::default();
+        for text in [ZONE, OTHER] {
+            let contents = zone(text);
+            let zone = Zone::new(contents.apex().clone(), Vec::new(), 0);
+            zone.publish(Arc::new(contents), None);
+            zones.insert(Arc::new(zone));
+        }
+        let own = own.iter().map(|address| address.parse().unwrap()).collect();
+        let targets = targets(&policy, &zone(ZONE), &zones.load(), &own);
+        let key = |target: &Target| target.key.as_ref().map(|key| format!(" key {key}")).unwrap_or_default();
+        let lines: Vec<String> =
+            targets.iter().map(|target| format!("{}{}", target.address, key(target))).collect();
+        assert_eq!(lines, expected);
+    }
+
+    fn listed(text: &str, key: Option<&str>) -> Target {
+        Target { address: text.parse().unwrap(), key: key.map(|key| key.parse().unwrap()) }
+    }
+
+    #[test]
+    fn name_servers_are_told_except_the_one_in_the_soa() {
+        let policy = Policy { name_servers: true, ..Policy::default() };
+        check(policy, &[], &["192.0.2.2:53", "[2001:db8::2]:53", "192.0.2.3:53"]);
+    }
+
+    #[test]
+    fn explicit_tells_the_listed_only() {
+        let also_notify = vec![listed("192.0.2.9:5300", Some("k.")), listed("192.0.2.9:53", None)];
+        let policy = Policy { also_notify, ..Policy::default() };
+        check(policy, &[], &["192.0.2.9:5300 key k.", "192.0.2.9:53"]);
+    }
+
+    #[test]
+    fn an_address_is_told_once_and_keeps_its_key() {
+        let also_notify = vec![listed("192.0.2.2:53", Some("k.")), listed("192.0.2.2:53", None)];
+        let policy = Policy { also_notify, name_servers: true, ..Policy::default() };
+        check(policy, &[], &["192.0.2.2:53 key k.", "[2001:db8::2]:53", "192.0.2.3:53"]);
+    }
+
+    #[test]
+    fn the_cluster_does_not_tell_itself() {
+        let policy = Policy {
+            also_notify: vec![listed("10.0.0.1:53", None)],
+            name_servers: true,
+            ..Policy::default()
+        };
+        check(policy, &["10.0.0.1:53", "192.0.2.2:53"], &["[2001:db8::2]:53", "192.0.2.3:53"]);
+    }
+}
