@@ -29,7 +29,7 @@ impl Cluster {
         let count = if program == Program::Bind { 1 } else { count };
         let addresses: Vec<SocketAddr> = (0..count).map(|_| site.address()).collect();
         let nodes = (1..=count).map(|id| {
-            let block = if count > 1 { block(id, &addresses) } else { String::new() };
+            let block = if count > 1 { block(id, &addresses, SECRET) } else { String::new() };
             Named::new(site, &format!("node{id}"), program, zones, &block)
         });
         Cluster { nodes: nodes.collect(), addresses: addresses.clone() }
@@ -93,12 +93,12 @@ fn leader_of(node: &Named) -> Option<u64> {
 }
 
 /// The `cluster` block of node `id`.
-fn block(id: usize, addresses: &[SocketAddr]) -> String {
+pub fn block(id: usize, addresses: &[SocketAddr], secret: &str) -> String {
     let mut text = format!("cluster {{\n  node-id {id};\n");
     for (index, address) in addresses.iter().enumerate() {
         writeln!(text, "  member {} address {} port {};", index + 1, address.ip(), address.port())
             .expect("a string grows");
     }
-    writeln!(text, "  secret \"{SECRET}\";\n}};").expect("a string grows");
+    writeln!(text, "  secret \"{secret}\";\n}};").expect("a string grows");
     text
 }

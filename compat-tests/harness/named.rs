@@ -103,12 +103,25 @@ pub struct Named {
     directory: PathBuf,
     process: Option<Process>,
     origins: Vec<String>,
+    arguments: Vec<String>,
 }
 
 impl Named {
     /// Writes configuration and zone files; `more` is appended to the configuration (a `cluster` block).
     pub fn new(site: &Site, label: &str, program: Program, zones: &[Zone], more: &str) -> Named {
-        let (dns, http) = (site.address(), site.address());
+        Named::at(site, label, program, site.address(), zones, more)
+    }
+
+    /// As [`Named::new`], with the address where it is to answer queries.
+    pub fn at(
+        site: &Site,
+        label: &str,
+        program: Program,
+        dns: SocketAddr,
+        zones: &[Zone],
+        more: &str,
+    ) -> Named {
+        let http = site.address();
         let directory = site.dir(label);
         let mut text = format!(
             "options {{\n  directory \"{}\";\n  listen-on port {} {{ {}; }};\n  listen-on-v6 {{ none; }};\n  \
@@ -144,7 +157,16 @@ impl Named {
         text.push_str(more);
         std::fs::write(directory.join("named.conf"), text).expect("a configuration can be written");
         let origins = zones.iter().map(|zone| zone.origin.clone()).collect();
-        Named { program, label: label.into(), dns, http, directory, process: None, origins }
+        Named {
+            program,
+            label: label.into(),
+            dns,
+            http,
+            directory,
+            process: None,
+            origins,
+            arguments: Vec::new(),
+        }
     }
 
     /// Writes the files and starts.
@@ -152,6 +174,12 @@ impl Named {
         let mut named = Named::new(site, label, program, zones, "");
         named.start();
         named
+    }
+
+    /// The same server with more arguments on its command line.
+    pub fn with_arguments(mut self, arguments: &[&str]) -> Named {
+        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
     }
 
     /// Starts the process, without waiting for anything.
@@ -169,7 +197,7 @@ impl Named {
         };
         let words: Vec<&str> = tracer.iter().chain(program).copied().collect();
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).arg("-c").arg(self.directory.join("named.conf"));
+        command.args(&words[1..]).arg("-c").arg(self.directory.join("named.conf")).args(&self.arguments);
         self.process = Some(Process::start(&self.label, &mut command, &self.log_path()));
     }
 

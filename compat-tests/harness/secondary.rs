@@ -16,8 +16,8 @@ pub struct Secondary {
 
 impl Secondary {
     /// knotd, following `zone` from any of `primaries`.
-    pub fn knot(site: &Site, zone: &str, primaries: &[SocketAddr]) -> Secondary {
-        let (directory, server) = (site.dir("knot"), site.address());
+    pub fn knot(site: &Site, server: SocketAddr, zone: &str, primaries: &[SocketAddr]) -> Secondary {
+        let directory = site.dir("knot");
         let remotes: String = primaries
             .iter()
             .enumerate()
@@ -46,8 +46,8 @@ impl Secondary {
     }
 
     /// nsd, following `zone` from any of `primaries`.
-    pub fn nsd(site: &Site, zone: &str, primaries: &[SocketAddr]) -> Secondary {
-        let (directory, server) = (site.dir("nsd"), site.address());
+    pub fn nsd(site: &Site, server: SocketAddr, zone: &str, primaries: &[SocketAddr]) -> Secondary {
+        let directory = site.dir("nsd");
         let requests: String = primaries
             .iter()
             .map(|primary| format!("  request-xfr: {}@{} NOKEY\n", primary.ip(), primary.port()))

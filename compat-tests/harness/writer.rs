@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::client::{self, fresh_id};
 use super::rng::Rng;
 use super::tsig;
+use super::wait;
 use super::wire::{self, Rr};
 
 /// How long a writer waits before it takes a node for silent and asks the next one.
-const SILENCE: Duration = Duration::from_millis(500);
+const SILENCE: Duration = Duration::from_millis(200);
 
 /// What one or more writers know of the zone.
 #[derive(Default)]
@@ -105,6 +106,7 @@ fn is_writers(owner: &str) -> bool {
 /// Writers at work, each in a thread, all through all servers.
 pub struct Writers {
     stop: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicUsize>,
     threads: Vec<JoinHandle<Books>>,
 }
 
@@ -112,6 +114,7 @@ impl Writers {
     /// Starts `count` writers; writer k begins with server k. `run` keeps names of different runs apart.
     pub fn start(count: usize, run: usize, servers: &[SocketAddr], zone: &str, rng: &mut Rng) -> Writers {
         let stop = Arc::new(AtomicBool::new(false));
+        let acknowledged = Arc::new(AtomicUsize::new(0));
         let threads = (0..count).map(|id| {
             let writer = Writer {
                 servers: servers.to_vec(),
@@ -120,11 +123,19 @@ impl Writers {
                 prefix: format!("writer-{run}-{id}"),
                 books: Books::default(),
                 stop: Arc::clone(&stop),
+                acknowledged: Arc::clone(&acknowledged),
             };
             let rng = rng.fork();
             std::thread::spawn(move || writer.work(rng))
         });
-        Writers { threads: threads.collect(), stop }
+        Writers { threads: threads.collect(), stop, acknowledged }
+    }
+
+    /// Waits until `count` more updates than now are acknowledged.
+    pub fn await_acknowledged(&self, count: usize, limit: Duration) {
+        let goal = self.acknowledged.load(Ordering::Relaxed) + count;
+        let what = format!("{count} more acknowledged updates");
+        wait::until(&what, limit, || (self.acknowledged.load(Ordering::Relaxed) >= goal).then_some(()));
     }
 
     /// Lets every writer finish its attempt and returns their books together.
@@ -151,6 +162,7 @@ struct Writer {
     prefix: String,
     books: Books,
     stop: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicUsize>,
 }
 
 impl Writer {
@@ -198,6 +210,7 @@ impl Writer {
             match attempt(server, &self.zone, record) {
                 Some(wire::NOERROR) => {
                     self.books.acknowledged.push((sent, Instant::now()));
+                    self.acknowledged.fetch_add(1, Ordering::Relaxed);
                     return Some(attempts);
                 }
                 Some(rcode) => *self.books.rcodes.entry(rcode).or_default() += 1,
@@ -217,4 +230,43 @@ fn attempt(server: SocketAddr, zone: &str, record: &Rr) -> Option<u16> {
     let mut packet = wire::update(fresh_id(), zone, &[], std::slice::from_ref(record));
     tsig::KEY.sign(&mut packet);
     client::udp(server, &packet, SILENCE).map(|packet| client::read(&packet).rcode)
+}
+
+/// Watches the serials of all servers, and remembers every one that went back.
+pub struct SerialWatch {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<(usize, Vec<String>)>,
+}
+
+impl SerialWatch {
+    /// Starts to watch.
+    pub fn start(servers: &[SocketAddr], zone: &str) -> SerialWatch {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (servers, zone, stopped) = (servers.to_vec(), zone.to_owned(), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            let (mut highest, mut seen, mut backwards) = (vec![0; servers.len()], 0, Vec::new());
+            while !stopped.load(Ordering::Relaxed) {
+                for (server, highest) in servers.iter().zip(&mut highest) {
+                    let Some(serial) = client::serial(*server, &zone) else { continue };
+                    seen += 1;
+                    if serial < *highest {
+                        backwards.push(format!("{server} went from {highest} to {serial}"));
+                    }
+                    *highest = serial;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            (seen, backwards)
+        });
+        SerialWatch { stop, thread }
+    }
+
+    /// Panics if a serial went back, or if none was ever seen.
+    pub fn finish(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let (seen, backwards) = self.thread.join().expect("the watcher does not panic");
+        assert!(seen > 0, "no serial was seen");
+        assert!(backwards.is_empty(), "{backwards:?}");
+        println!("{seen} serials seen, none went back");
+    }
 }

@@ -27,7 +27,8 @@ pub fn zone(origin: &str, records: usize, samples: usize, rng: &mut Rng) -> Gene
     let mut left = records.checked_sub(6).expect("a zone has at least six records");
     let mut hosts = vec!["ns1".to_owned()];
     let mut owners = Vec::new();
-    let sample_every = (records / samples.max(1)).max(1);
+    // An owner has about two records.
+    let sample_every = (records / samples.max(1) / 2).max(1);
     let mut serial_number = 0;
     while left > 0 {
         serial_number += 1;
