@@ -320,7 +320,6 @@ fn a_difference_in_any_part_of_a_response_is_seen() {
         answers: vec![rr.clone()],
         authorities: vec![],
         additionals: vec![],
-        bytes: 0,
     };
     let seen = |change: fn(&mut Message)| {
         let mut other = response.clone();

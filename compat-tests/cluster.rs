@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::harness::rng::Rng;
 use super::harness::wait::{self, Durations};
 use super::harness::wire::{self, NOERROR, Query, Rr};
 use super::harness::{Cluster, Site, client, named, nsupdate, tsig, zonegen};
@@ -175,6 +176,71 @@ fn the_same_request_sent_again_is_done_once() {
     let len = socket.recv(&mut buffer).expect("a response");
     assert_eq!(client::read(&buffer[..len]).rcode, NOERROR);
     assert_eq!(cluster.await_same_serial(ZONE, Duration::from_secs(5)), before + 1);
+}
+
+#[test]
+fn any_node_tells_the_same_history() {
+    let site = Site::new("cluster-history");
+    // Large enough that thirty updates are less than the zone, so that an IXFR is worth while (max-ixfr-ratio).
+    let text = zonegen::zone(ZONE, 1_000, 0, &mut Rng::for_test("cluster-history")).text;
+    let cluster = Cluster::start_new(&site, 3, &[named::Zone::primary(ZONE, &text)]);
+    let servers = cluster.servers();
+    let start = cluster.await_same_serial(ZONE, Duration::from_secs(5));
+    for number in 0..30u8 {
+        let owner = format!("h{}.{ZONE}", number % 7);
+        let delete = Rr::new(&owner, wire::A, 0, &[]).with_class(wire::CLASS_ANY);
+        let add = Rr::new(&owner, wire::A, 300, &[192, 0, 2, number]);
+        let through = servers[usize::from(number) % servers.len()];
+        let response =
+            client::update(through, ZONE, &[], &[delete, add], Some(&tsig::KEY)).expect("a response");
+        assert_eq!(response.rcode, NOERROR);
+    }
+    let end = cluster.await_same_serial(ZONE, Duration::from_secs(5));
+    assert_eq!(end, start + 30, "updates one after another move the serial one by one");
+    for since in [start, start + 11, end - 1] {
+        let histories: Vec<Vec<Rr>> = servers
+            .iter()
+            .map(|&server| {
+                client::transfer(server, &wire::ixfr(client::fresh_id(), ZONE, since)).expect("an IXFR")
+            })
+            .collect();
+        for (server, history) in servers.iter().zip(&histories) {
+            assert_eq!(*history, histories[0], "{server} and {} tell different histories", servers[0]);
+            // One difference sequence per update: the old SOA record, deletions, the new SOA record, additions.
+            let serials = history.iter().filter(|rr| rr.rtype == wire::SOA).count();
+            assert_eq!(serials as u32, 2 + 2 * (end - since), "{history:?}");
+        }
+    }
+    for &server in &servers {
+        let current = client::transfer(server, &wire::ixfr(client::fresh_id(), ZONE, end)).expect("an IXFR");
+        assert_eq!(
+            current.iter().map(Rr::serial).collect::<Vec<_>>(),
+            [Some(end)],
+            "nothing new: a single SOA record"
+        );
+        let unknown =
+            client::transfer(server, &wire::ixfr(client::fresh_id(), ZONE, start.wrapping_sub(1000)));
+        let unknown = unknown.expect("a whole zone for a serial out of history");
+        assert!(unknown.get(1).is_some_and(|rr| rr.rtype != wire::SOA), "AXFR style: {unknown:?}");
+    }
+}
+
+#[test]
+fn nodes_that_are_stopped_and_started_have_what_they_had() {
+    let site = Site::new("cluster-restart");
+    let mut cluster = three_nodes(&site);
+    let add = Rr::new(&format!("kept.{ZONE}"), wire::A, 300, &[192, 0, 2, 7]);
+    let response =
+        client::update(cluster.servers()[0], ZONE, &[], &[add], Some(&tsig::KEY)).expect("a response");
+    assert_eq!(response.rcode, NOERROR);
+    let before = cluster.await_same_serial(ZONE, Duration::from_secs(5));
+    // SIGTERM, and exit code 0.
+    cluster.nodes.iter_mut().for_each(named::Named::stop);
+    cluster.start_all();
+    assert_eq!(cluster.await_same_serial(ZONE, Duration::from_secs(5)), before, "a restart is no change");
+    for server in cluster.servers() {
+        assert_eq!(client::addresses(server, &format!("kept.{ZONE}")), Some(vec![vec![192, 0, 2, 7]]));
+    }
 }
 
 fn assert_same_zone(servers: &[SocketAddr]) {

@@ -69,11 +69,6 @@ impl Tcp {
         self.0.read_exact(&mut packet)?;
         Ok(packet)
     }
-
-    /// The connection itself, for those who want to misbehave.
-    pub fn stream(&mut self) -> &mut TcpStream {
-        &mut self.0
-    }
 }
 
 /// Sends one packet over TCP and returns the response.

@@ -39,5 +39,4 @@ pub mod writer;
 pub mod zonegen;
 
 pub use cluster::Cluster;
-pub use named::Named;
 pub use site::Site;

@@ -237,11 +237,6 @@ impl Named {
         self.http
     }
 
-    /// Its working directory.
-    pub fn directory(&self) -> &PathBuf {
-        &self.directory
-    }
-
     /// Its name in messages.
     pub fn label(&self) -> &str {
         &self.label

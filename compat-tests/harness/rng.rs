@@ -5,11 +5,6 @@
 pub struct Rng(u64);
 
 impl Rng {
-    /// A stream from `seed`.
-    pub fn new(seed: u64) -> Rng {
-        Rng(seed)
-    }
-
     /// A stream from `COMPAT_SEED`, or from the time if that is not set; prints the seed that repeats the run.
     pub fn for_test(test: &str) -> Rng {
         let seed = match std::env::var("COMPAT_SEED") {

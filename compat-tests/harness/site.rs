@@ -35,13 +35,6 @@ impl Site {
         path
     }
 
-    /// Writes a file inside and returns its path.
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.root.join(name);
-        std::fs::write(&path, text).expect("a file can be written");
-        path
-    }
-
     /// An address on loopback whose port is free for UDP and TCP. BIND listens on addresses of interfaces only, so
     /// that servers differ by port.
     pub fn address(&self) -> SocketAddr {

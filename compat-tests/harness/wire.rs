@@ -7,7 +7,6 @@ pub const NS: u16 = 2;
 pub const CNAME: u16 = 5;
 pub const SOA: u16 = 6;
 pub const TXT: u16 = 16;
-pub const AAAA: u16 = 28;
 pub const DNAME: u16 = 39;
 pub const OPT: u16 = 41;
 pub const TSIG: u16 = 250;
@@ -20,10 +19,8 @@ pub const CLASS_NONE: u16 = 254;
 pub const CLASS_ANY: u16 = 255;
 
 pub const NOERROR: u16 = 0;
-pub const FORMERR: u16 = 1;
 pub const SERVFAIL: u16 = 2;
 pub const NXDOMAIN: u16 = 3;
-pub const NOTIMP: u16 = 4;
 pub const REFUSED: u16 = 5;
 pub const NOTAUTH: u16 = 9;
 
@@ -208,7 +205,6 @@ pub struct Message {
     pub answers: Vec<Rr>,
     pub authorities: Vec<Rr>,
     pub additionals: Vec<Rr>,
-    pub bytes: usize,
 }
 
 impl Message {
@@ -235,7 +231,7 @@ impl Message {
         // The upper eight bits of the rcode are in the OPT record's TTL (RFC 6891 §6.1.3).
         let extended = additionals.iter().find(|rr| rr.rtype == OPT).map_or(0, |rr| (rr.ttl >> 24) as u16);
         let rcode = extended << 4 | flags & 15;
-        Ok(Message { id, flags, rcode, questions, answers, authorities, additionals, bytes: packet.len() })
+        Ok(Message { id, flags, rcode, questions, answers, authorities, additionals })
     }
 
     /// Whether the flag bits `mask` are all set.
