@@ -12,4 +12,5 @@ mod crash;
 mod group_commit;
 mod hostile;
 mod secondaries;
+mod simulator;
 mod tidy;
