@@ -16,6 +16,7 @@ use super::Contents;
 use super::contents::Node;
 use crate::dns::name::{self, Name};
 use crate::dns::{Record, RrType, Rrset};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one version lacks and has against the one before: a difference sequence of IXFR (RFC 1995 §4).
@@ -44,6 +45,26 @@ pub struct Mismatch {
     pub found: u32,
 }
 
+/// The owners of two versions side by side, in canonical order.
+pub(super) fn pairs<'a>(
+    left: &'a Contents,
+    right: &'a Contents,
+) -> impl Iterator<Item = (Name, Option<Node<'a>>, Option<Node<'a>>)> {
+    let (mut left, mut right) = (left.nodes().peekable(), right.nodes().peekable());
+    std::iter::from_fn(move || {
+        let order = match (left.peek(), right.peek()) {
+            (None, None) => return None,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => a.owner().cmp(&b.owner()),
+        };
+        let before = if order.is_le() { left.next() } else { None };
+        let after = if order.is_ge() { right.next() } else { None };
+        let owner = before.or(after)?.owner();
+        Some((owner, before, after))
+    })
+}
+
 /// Octets of a record on the wire that are neither owner nor RDATA: type, class, TTL, RDLENGTH.
 const FIXED_BYTES: usize = 10;
 
@@ -53,20 +74,10 @@ impl Changeset {
     /// Walks both in canonical order, so it costs a pass over each.
     pub fn diff(from: &Contents, to: &Contents) -> Changeset {
         let mut changes = Changes::default();
-        let (mut old, mut new) = (from.nodes().peekable(), to.nodes().peekable());
-        loop {
-            let order = match (old.peek(), new.peek()) {
-                (None, None) => break,
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
-                (Some(a), Some(b)) => a.owner().cmp(&b.owner()),
-            };
-            let before = if order.is_le() { old.next() } else { None };
-            let after = if order.is_ge() { new.next() } else { None };
-            let owner = before.or(after).expect("one of two compared is there").owner();
-            let records =
+        for (owner, before, after) in pairs(from, to) {
+            let rrsets =
                 |node: Option<Node<'_>>| node.map(|node| node.rrsets().collect()).unwrap_or_default();
-            changes.rrsets(&owner, records(before), records(after));
+            changes.rrsets(&owner, rrsets(before), rrsets(after));
         }
         changes.into_changeset(from.soa(), to.soa())
     }

@@ -6,6 +6,7 @@ pub mod journal;
 mod key;
 pub mod leaf;
 pub mod lookup;
+pub mod merge;
 pub mod serial;
 pub mod table;
 mod trie;
