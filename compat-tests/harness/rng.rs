@@ -18,6 +18,11 @@ impl Rng {
         Rng(seed)
     }
 
+    /// The stream of this seed.
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed)
+    }
+
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
