@@ -6,11 +6,13 @@ mod harness;
 
 mod answers;
 mod bigzone;
+mod checkconf;
 mod cluster;
 mod compare_bind;
 mod crash;
 mod group_commit;
 mod hostile;
+mod man;
 mod secondaries;
 mod simulator;
 mod tidy;

@@ -4,7 +4,8 @@
 //! Findings go to standard output, as BIND's do; the exit code is 1 if there was an error.
 
 use super::getopt::{Options, Step};
-use crate::config::{self, Reading, Secrets, Severity};
+use crate::config::{self, Reading, Secrets, Severity, ZoneConfig};
+use crate::{clock, zonefile};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -108,8 +109,22 @@ fn command_line(args: &[OsString]) -> CommandLine {
 }
 
 /// What is done with a configuration that could be read.
-fn report(wishes: &Wishes, reading: &Reading, out: &mut dyn Write, _err: &mut dyn Write) -> io::Result<i32> {
-    let Some(_config) = reading.config() else { return Ok(1) };
+fn report(wishes: &Wishes, reading: &Reading, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<i32> {
+    let Some(config) = reading.config() else { return Ok(1) };
+    let mut code = 0;
+    if wishes.load_zones {
+        if let Some(directory) = &config.options.directory
+            && let Err(error) = std::env::set_current_dir(directory)
+        {
+            writeln!(err, "change directory to '{}' failed: {error}", directory.display())?;
+            return Ok(1);
+        }
+        for zone in &config.zones {
+            if load_zone(zone, out, err)? == Verdict::Refused {
+                code = 1;
+            }
+        }
+    }
     if wishes.list_zones {
         for zone in reading.zones() {
             writeln!(out, "{} {} _default {}", zone.name, zone.class, zone.zone_type)?;
@@ -119,5 +134,134 @@ fn report(wishes: &Wishes, reading: &Reading, out: &mut dyn Write, _err: &mut dy
         let secrets = if wishes.hide_secrets { Secrets::Hidden } else { Secrets::Shown };
         out.write_all(reading.canonical(secrets).as_bytes())?;
     }
-    Ok(0)
+    Ok(code)
+}
+
+/// Whether a zone can be served.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Loaded,
+    Refused,
+}
+
+/// Loads a zone file to see whether it makes a zone, and says so as BIND does.
+fn load_zone(zone: &ZoneConfig, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Verdict> {
+    let name = zone.name.to_string();
+    let name = if zone.name.is_root() { "." } else { name.trim_end_matches('.') };
+    let options = zonefile::Options { now: u32::try_from(clock::unix_secs()).ok(), ..Default::default() };
+    let loaded = zonefile::load(&zone.file, &zone.name, &options);
+    for diagnostic in &loaded.outcome.diagnostics {
+        // What has no text of its own is told by the failure below.
+        let text = diagnostic.to_string();
+        if !text.is_empty() {
+            writeln!(out, "{text}")?;
+        }
+    }
+    let result = match (loaded.failure(), &loaded.contents) {
+        (None, Some(contents)) if loaded.has_ns => {
+            writeln!(out, "zone {name}/IN: loaded serial {}", contents.serial())?;
+            return Ok(Verdict::Loaded);
+        }
+        (Some(reason), _) if loaded.outcome.first_error().is_some() => {
+            let file = zone.file.display();
+            writeln!(out, "zone {name}/IN: loading from master file {file} failed: {reason}")?;
+            reason
+        }
+        (reason, _) => {
+            if let Some(reason) = reason {
+                writeln!(out, "zone {name}/IN: {reason}")?;
+            }
+            if !loaded.has_ns {
+                writeln!(out, "zone {name}/IN: has no NS records")?;
+            }
+            "bad zone"
+        }
+    };
+    writeln!(out, "zone {name}/IN: not loaded due to errors.")?;
+    writeln!(err, "_default/{name}/IN: {result}")?;
+    Ok(Verdict::Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs the command on a configuration; `FILE` in it stands for its directory. Gives code, output, errors.
+    fn check(options: &[&str], source: &str, files: &[(&str, &str)]) -> (i32, String, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().to_str().unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let path = dir.path().join("named.conf");
+        std::fs::write(&path, source.replace("DIR", place)).unwrap();
+        let args: Vec<OsString> = options.iter().map(OsString::from).chain([path.into_os_string()]).collect();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = run("named-checkconf", &args, &mut out, &mut err).unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&format!("{place}/"), "");
+        (code, text(out), text(err))
+    }
+
+    #[test]
+    fn options_are_those_of_named_checkconf() {
+        let usage = "usage: named-checkconf [-chijlvz] [-p [-x]] [-t directory] [named.conf]\n";
+        let check = |args: &[&str], code: i32, expected_out: &str, expected_err: &str| {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            assert_eq!(run("named-checkconf", &args, &mut out, &mut err).unwrap(), code, "{args:?}");
+            assert_eq!(String::from_utf8(out).unwrap(), expected_out, "{args:?}");
+            assert_eq!(String::from_utf8(err).unwrap(), expected_err, "{args:?}");
+        };
+        check(&["-h"], 0, "", usage);
+        check(&["-q"], 0, "", &format!("named-checkconf: invalid argument -q\n{usage}"));
+        check(&["-t"], 0, "", &format!("named-checkconf: invalid argument -t\n{usage}"));
+        check(&["a", "b"], 0, "", usage);
+        check(&["-x", "f"], 1, "", "named-checkconf: -x cannot be used without -p\n");
+        check(&["-v"], 0, &format!("{}\n", env!("CARGO_PKG_VERSION")), "");
+        check(&["/nonexistent/f"], 1, "open: /nonexistent/f: file not found\n", "");
+        check(&["-t", "/nonexistent", "f"], 1, "", "isc_dir_chroot: file not found\n");
+    }
+
+    #[test]
+    fn findings_go_to_standard_output_and_errors_decide_the_code() {
+        let warned = "named.conf:1: option 'querylog' is not implemented; ignored\n";
+        assert_eq!(check(&[], "options { querylog yes; };\n", &[]), (0, warned.into(), String::new()));
+        let refused = "named.conf:1: unknown option 'foo'\n";
+        assert_eq!(check(&["-lp"], "foo;\n", &[]), (1, refused.into(), String::new()));
+        let deprecated = "options { files 1k; };\n";
+        assert!(check(&[], deprecated, &[]).1.contains("option 'files' is deprecated"));
+        assert!(!check(&["-i"], deprecated, &[]).1.contains("deprecated"));
+    }
+
+    #[test]
+    fn zones_are_listed_and_secrets_hidden() {
+        let source =
+            "key k { algorithm hmac-md5; secret \"YWJj\"; };\nzone \"a\" { type master; file \"a\"; };\n";
+        let (code, out, _) = check(&["-l"], source, &[]);
+        assert_eq!((code, out.as_str()), (0, "a IN _default master\n"));
+        assert!(check(&["-p"], source, &[]).1.contains("secret \"YWJj\";"));
+        assert!(check(&["-px"], source, &[]).1.contains("secret \"????\";"));
+    }
+
+    #[test]
+    fn zone_files_are_loaded_as_named_checkconf_loads_them() {
+        let source = "zone \"good\" { type primary; file \"DIR/good\"; };\n\
+                      zone \"none\" { type primary; file \"DIR/none\"; };\n\
+                      zone \"empty\" { type primary; file \"DIR/empty\"; };\n";
+        let good = "$TTL 3600\n@ SOA ns hm 7 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
+        let (code, out, err) = check(&["-z"], source, &[("good", good), ("empty", "")]);
+        assert_eq!(
+            out,
+            "zone good/IN: loaded serial 7\n\
+             zone none/IN: loading from master file none failed: file not found\n\
+             zone none/IN: not loaded due to errors.\n\
+             zone empty/IN: has 0 SOA records\n\
+             zone empty/IN: has no NS records\n\
+             zone empty/IN: not loaded due to errors.\n"
+        );
+        assert_eq!(
+            (code, err.as_str()),
+            (1, "_default/none/IN: file not found\n_default/empty/IN: bad zone\n")
+        );
+    }
 }

@@ -119,6 +119,11 @@ impl Row {
         self
     }
 
+    /// Whether it may stand outside the blocks of other statements than `options` and `zone`.
+    pub fn is_outermost(&self) -> bool {
+        self.places & (TOP | OPTIONS | ANY_ZONE) != 0
+    }
+
     /// Whether a zone of this type (as the `type` statement spells it) may have the statement.
     pub(super) fn is_allowed_in_zone_type(&self, zone_type: &str) -> bool {
         let place = match zone_type {
