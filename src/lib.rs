@@ -23,3 +23,4 @@ pub mod control;
 pub mod server;
 
 pub mod cli;
+pub mod daemon;

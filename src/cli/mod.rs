@@ -8,4 +8,41 @@
 //! same program when invoked through a link of BIND's name; the others are read by clap.
 
 pub mod checkconf;
+pub mod demo;
 pub mod getopt;
+pub mod logging;
+pub mod named;
+
+use std::ffi::OsString;
+
+/// Runs the command that stands for one of BIND's programs, if `program` is the name of one.
+pub fn bind_program(program: &str, args: &[OsString]) -> Option<i32> {
+    let command = match program {
+        "named" => "named",
+        "named-checkzone" => "checkzone",
+        "named-compilezone" => "compilezone",
+        "named-checkconf" => "checkconf",
+        _ => return None,
+    };
+    run(command, program, args)
+}
+
+/// Runs the command called `command`, if it is one that stands for a program of BIND.
+pub fn bind_command(command: &str, args: &[OsString]) -> Option<i32> {
+    let program = match command {
+        "named" => "named",
+        "checkzone" => "named-checkzone",
+        "compilezone" => "named-compilezone",
+        "checkconf" => "named-checkconf",
+        _ => return None,
+    };
+    run(command, program, args)
+}
+
+fn run(command: &str, program: &str, args: &[OsString]) -> Option<i32> {
+    match command {
+        "named" => Some(named::named(program, args)),
+        "checkconf" => Some(checkconf::checkconf(program, args)),
+        _ => None,
+    }
+}

@@ -222,6 +222,18 @@ impl DriverHandle {
         &self.status
     }
 
+    /// Ends as a crash would: nothing is flushed, nobody is told. Blocks until the directory is free.
+    pub fn kill(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // A driver that has ended already needs no telling.
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            // What went wrong in it has been reported.
+            let _ = thread.join();
+        }
+    }
+
     /// Takes no more proposals, lets everybody who waits know, writes everything down, and waits for all that.
     /// Blocks.
     pub fn shutdown(mut self) {
@@ -307,7 +319,16 @@ struct Woken {
     events: Vec<Event>,
     proposals: Vec<Queued>,
     tick: bool,
-    stop: bool,
+    stop: Option<Stop>,
+}
+
+/// How a driver ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Everything is written down first.
+    Orderly,
+    /// As in a crash.
+    AtOnce,
 }
 
 impl Driver {
@@ -389,8 +410,10 @@ impl Driver {
         let mut stopped = pin!(stopped);
         loop {
             std::future::poll_fn(|cx| self.poll(cx, stopped.as_mut())).await?;
-            if self.woken.stop {
-                return self.shutdown().await;
+            match self.woken.stop {
+                Some(Stop::Orderly) => return self.shutdown().await,
+                Some(Stop::AtOnce) => return Ok(()),
+                None => {}
             }
             self.turn(clock::monotonic())?;
         }
@@ -421,8 +444,8 @@ impl Driver {
             self.woken.tick = true;
             ready = true;
         }
-        if stopped.poll(cx).is_ready() {
-            self.woken.stop = true;
+        if let Poll::Ready(told) = stopped.poll(cx) {
+            self.woken.stop = Some(if told.is_ok() { Stop::AtOnce } else { Stop::Orderly });
             ready = true;
         }
         if ready { Poll::Ready(Ok(())) } else { Poll::Pending }

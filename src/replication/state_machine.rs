@@ -28,15 +28,23 @@ use std::sync::Arc;
 pub type OnPublish = Box<dyn FnMut(&Arc<Zone>) + Send>;
 
 /// Bounds that do not influence what is decided, only how much history a node keeps.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
-    /// Most octets of changesets kept per zone for IXFR.
-    pub journal_bytes_max: usize,
+    /// Most octets of changesets kept for IXFR, for a zone that is not in `journal_bytes`.
+    pub journal_bytes_default: usize,
+    /// The same for single zones, by apex.
+    pub journal_bytes: HashMap<Name, usize>,
+}
+
+impl Limits {
+    fn journal_bytes_max(&self, zone: &Name) -> usize {
+        self.journal_bytes.get(zone).copied().unwrap_or(self.journal_bytes_default)
+    }
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { journal_bytes_max: 16 << 20 }
+        Limits { journal_bytes_default: 16 << 20, journal_bytes: HashMap::new() }
     }
 }
 
@@ -156,8 +164,11 @@ impl StateMachine {
                 return Err(damaged("its journal does not end at its serial"));
             }
             journal.extend(changesets.iter().map(|(index, changeset)| (*index, changeset.wire_bytes())));
-            let zone =
-                Arc::new(Zone::new(row.name.clone(), row.file_digest.clone(), self.limits.journal_bytes_max));
+            let zone = Arc::new(Zone::new(
+                row.name.clone(),
+                row.file_digest.clone(),
+                self.limits.journal_bytes_max(&row.name),
+            ));
             zone.publish(Arc::new(contents), None);
             zone.restore_journal(changesets.into_iter().map(|(_, changeset)| Arc::new(changeset)));
             self.zones.insert(Arc::clone(&zone));
@@ -257,7 +268,7 @@ impl StateMachine {
         changeset.encode(&mut encoded);
         self.changes.changesets.push((id, log_index, encoded));
         if let Some(floor) =
-            held.extend_journal(log_index, changeset.wire_bytes(), self.limits.journal_bytes_max)
+            held.extend_journal(log_index, changeset.wire_bytes(), self.limits.journal_bytes_max(zone.name()))
         {
             self.changes.journal_floor.insert(id, floor);
         }
@@ -315,8 +326,9 @@ impl StateMachine {
             self.drop_held(id);
             return Outcome::Rejected;
         }
-        let zone =
-            Arc::new(Zone::new(held.name.clone(), held.file_digest.clone(), self.limits.journal_bytes_max));
+        let (name, file_digest) = (held.name.clone(), held.file_digest.clone());
+        let journal_bytes_max = self.limits.journal_bytes_max(&name);
+        let zone = Arc::new(Zone::new(name, file_digest, journal_bytes_max));
         let held = self.held.get_mut(&id).expect("found above");
         let Stage::Loading { contents, .. } =
             std::mem::replace(&mut held.stage, Stage::Served(Arc::clone(&zone)))
@@ -631,7 +643,7 @@ mod tests {
     #[test]
     fn the_stored_journal_is_bounded_in_octets() {
         let mut bench = Bench::loaded();
-        bench.machine.limits.journal_bytes_max = 2000;
+        bench.machine.limits.journal_bytes_default = 2000;
         for i in 0..50 {
             bench.entry(vec![update(&[], &[add("a.example.", [192, 0, 2, i])])]);
         }

@@ -10,3 +10,4 @@
 //! Not here: what a request means (`nameserver`), which addresses to listen on (`config`, `daemon`).
 
 pub mod tcp;
+pub mod udp_plain;

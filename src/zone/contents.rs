@@ -88,12 +88,18 @@ impl Builder {
     }
 
     /// The zone.
-    pub fn finish(mut self) -> Result<Contents, BuildError> {
-        self.flush();
-        match self.contents.soa() {
-            Some(_) => Ok(self.contents),
+    pub fn finish(self) -> Result<Contents, BuildError> {
+        let contents = self.finish_incomplete();
+        match contents.soa() {
+            Some(_) => Ok(contents),
             None => Err(BuildError::NoSoa),
         }
+    }
+
+    /// What there is so far, be it a zone or not: a load that was interrupted goes on with it.
+    pub fn finish_incomplete(mut self) -> Contents {
+        self.flush();
+        self.contents
     }
 
     fn flush(&mut self) {

@@ -1,0 +1,552 @@
+//! The wiring: from a configuration to a running node. The only module that sees everything.
+//!
+//! ```text
+//! Config ─► bind sockets ─► drop privileges ─► open stores ─► state machine ─► driver
+//!                                                                   │ publishes     │ proposer
+//!                                                                   ▼               ▼
+//!                                          UDP workers, TCP ◄─ Nameserver ◄─ policy, zones
+//!                                          seeding, NOTIFY, HTTP status, pid file
+//! ```
+//!
+//! Invariant: nothing answers before the stores are open and hold together; whatever fails at start leaves
+//! nothing running.
+//!
+//! Not here: what any of the parts does.
+
+mod policy;
+mod restore;
+mod seed;
+
+use crate::clock;
+use crate::config::interfaces::Interfaces;
+use crate::config::{Config, ZoneConfig};
+use crate::control::status::{self, ClusterStatus};
+use crate::nameserver::acl::{self, Acl};
+use crate::nameserver::{Client, Nameserver};
+use crate::notify_out::NotifyOut;
+use crate::replication::driver::{self, DriverConfig, DriverHandle, Network, Stores};
+use crate::replication::handshake::Secret;
+use crate::replication::replica::Role;
+use crate::replication::state_machine::StateMachine;
+use crate::replication::status::Status;
+use crate::replication::transport::Member;
+use crate::server::{tcp, udp_plain as udp};
+use crate::store::OpenError;
+use crate::store::log::LogStore;
+use crate::store::zones::ZoneStore;
+use crate::zone::{Zone, Zones};
+use arc_swap::ArcSwap;
+use seed::{Seeded, Seeder, Standing};
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// Which address families to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4 and IPv6.
+    #[default]
+    Both,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// What the command line says in place of the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// The DNS port where `listen-on` names none.
+    pub port: Option<u16>,
+    /// The address families.
+    pub family: Family,
+    /// How many UDP workers; one per core if not given.
+    pub workers: Option<usize>,
+    /// The user to become once the sockets are bound.
+    pub user: Option<String>,
+}
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The interfaces cannot be listed.
+    #[error("cannot list the network interfaces: {0}")]
+    Interfaces(io::Error),
+    /// A socket cannot be bound.
+    #[error("cannot listen on {address} ({what}): {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// For what.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No address of this machine matches `listen-on`.
+    #[error("no address to listen on: check listen-on and listen-on-v6")]
+    NoAddress,
+    /// The cluster's secret is too short.
+    #[error("the cluster's secret is too short")]
+    Secret,
+    /// The user does not exist or cannot be taken on.
+    #[error("cannot become user '{user}': {reason}")]
+    User {
+        /// Its name.
+        user: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The directory's stores cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// What the stores hold cannot be served.
+    #[error(transparent)]
+    Restore(#[from] restore::RestoreError),
+    /// The consensus cannot start.
+    #[error(transparent)]
+    Driver(#[from] driver::StartError),
+    /// The system refused something that every server needs.
+    #[error("cannot start: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A running node.
+pub struct Running {
+    driver: Option<DriverHandle>,
+    udp: Option<udp::Workers>,
+    notify: NotifyOut,
+    stop: watch::Sender<bool>,
+    source: status::StatusSource,
+    runtime: Option<Runtime>,
+    pid_file: Option<PathBuf>,
+}
+
+impl Running {
+    /// What the node knows of itself and its cluster.
+    pub fn status(&self) -> ClusterStatus {
+        (self.source)()
+    }
+
+    /// Stops taking requests, answers what is pending, writes everything down, and ends. Blocks.
+    pub fn shutdown(mut self) {
+        self.stop_serving();
+        if let Some(driver) = self.driver.take() {
+            driver.shutdown();
+        }
+        self.end();
+    }
+
+    /// Ends as a crash would: nothing is flushed and nobody is told.
+    pub fn kill(mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.kill();
+        }
+        self.stop_serving();
+        self.end();
+    }
+
+    fn stop_serving(&mut self) {
+        // Receivers that are gone have stopped already.
+        let _ = self.stop.send(true);
+        self.notify.stop();
+        if let Some(udp) = self.udp.take() {
+            udp.shutdown();
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(std::time::Duration::from_secs(3));
+        }
+        if let Some(path) = self.pid_file.take() {
+            // A pid file that somebody removed is no reason to fail.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Runs a node until SIGTERM or SIGINT.
+pub fn run_until_signal(config: Config, overrides: &Overrides) -> Result<(), StartError> {
+    let pid_file = config.options.pid_file.clone();
+    let mut running = start(config, overrides)?;
+    running.pid_file = pid_file.filter(|path| write_pid_file(path));
+    wait_for_signal();
+    tracing::info!("shutting down");
+    running.shutdown();
+    tracing::info!("exiting");
+    Ok(())
+}
+
+fn write_pid_file(path: &Path) -> bool {
+    let written = std::fs::write(path, format!("{}\n", std::process::id()));
+    if let Err(error) = &written {
+        // BIND: couldn't open pid file is fatal only for the default; a server without one still serves.
+        tracing::warn!("couldn't write pid file '{}': {error}", path.display());
+    }
+    written.is_ok()
+}
+
+/// Blocks until the process is asked to end by SIGTERM or SIGINT.
+///
+/// # Panics
+/// If the system refuses a signal handler: the process could not be ended cleanly.
+pub fn wait_for_signal() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime for signals");
+    runtime.block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut term = signal(SignalKind::terminate()).expect("a handler for SIGTERM");
+        let mut int = signal(SignalKind::interrupt()).expect("a handler for SIGINT");
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    });
+}
+
+/// The sockets of a node, bound before anything else happens.
+struct Sockets {
+    dns: Vec<SocketAddr>,
+    udp: Vec<Vec<UdpSocket>>,
+    tcp: Vec<TcpListener>,
+    cluster: Option<TcpListener>,
+    statistics: Vec<(TcpListener, Acl)>,
+}
+
+fn listen_error(address: SocketAddr, what: &'static str) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::Listen { address, what, source }
+}
+
+fn bind(config: &Config, overrides: &Overrides, interfaces: &Interfaces) -> Result<Sockets, StartError> {
+    let port = overrides.port.unwrap_or(config.options.port);
+    let mut dns = Vec::new();
+    if overrides.family != Family::V6 {
+        dns.extend(acl::listen_addresses(&config.options.listen_on, acl::Family::V4, port, interfaces));
+    }
+    if overrides.family != Family::V4 {
+        dns.extend(acl::listen_addresses(&config.options.listen_on_v6, acl::Family::V6, port, interfaces));
+    }
+    if dns.is_empty() {
+        return Err(StartError::NoAddress);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = overrides.workers.unwrap_or(cores);
+    let mut udp = Vec::new();
+    for _ in 0..workers {
+        let sockets = dns.iter().map(|address| udp::bind(*address).map_err(listen_error(*address, "UDP")));
+        udp.push(sockets.collect::<Result<Vec<_>, _>>()?);
+    }
+    let listen = |address: SocketAddr, what| TcpListener::bind(address).map_err(listen_error(address, what));
+    let tcp = dns.iter().map(|address| listen(*address, "TCP")).collect::<Result<_, _>>()?;
+    let mut statistics = Vec::new();
+    for channel in &config.statistics_channels {
+        statistics
+            .push((listen(channel.address, "statistics-channels")?, Acl::new(&channel.allow, interfaces)));
+    }
+    let cluster = config.cluster.as_ref().filter(|cluster| cluster.members.len() > 1);
+    let own = cluster.and_then(|cluster| cluster.members.iter().find(|member| member.id == cluster.node_id));
+    let cluster = own.map(|own| listen(SocketAddr::new(own.address, own.port), "cluster")).transpose()?;
+    Ok(Sockets { dns, udp, tcp, cluster, statistics })
+}
+
+fn become_user(user: &str) -> Result<(), StartError> {
+    let failed = |reason: String| StartError::User { user: user.to_string(), reason };
+    let found = nix::unistd::User::from_name(user).map_err(|error| failed(error.to_string()))?;
+    let found = found.ok_or_else(|| failed("no such user".into()))?;
+    let name = std::ffi::CString::new(user).map_err(|error| failed(error.to_string()))?;
+    nix::unistd::initgroups(&name, found.gid)
+        .and_then(|()| nix::unistd::setgid(found.gid))
+        .and_then(|()| nix::unistd::setuid(found.uid))
+        .map_err(|error| failed(error.to_string()))
+}
+
+/// Starts a node.
+///
+/// # Errors
+/// [`StartError`]; nothing is running then.
+pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartError> {
+    let interfaces = Interfaces::of_this_machine().map_err(StartError::Interfaces)?;
+    let sockets = bind(&config, overrides, &interfaces)?;
+    if let Some(user) = &overrides.user {
+        become_user(user)?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("service")
+        .enable_all()
+        .build()?;
+    let directory = config.options.directory.clone().unwrap_or_else(|| PathBuf::from("."));
+    let zones = Zones::default();
+    for zone in &config.zones {
+        // Known but not loaded: queries get SERVFAIL, not REFUSED.
+        zones.insert(Arc::new(Zone::new(zone.name.clone(), Vec::new(), 0)));
+    }
+    let guard = runtime.enter();
+    let notify = NotifyOut::start(zones.clone(), policy::notify(&config, &sockets.dns));
+    drop(guard);
+    let on_publish = {
+        let notify = notify.clone();
+        Box::new(move |zone: &Arc<Zone>| notify.changed(zone.name()))
+    };
+    let machine = StateMachine::new(zones.clone(), policy::limits(&config), on_publish);
+    let (stores, machine) = runtime.block_on(open(&directory, &config, machine))?;
+    let driver = driver::start(
+        driver_config(&config, sockets.cluster)?,
+        stores,
+        machine,
+        Arc::new(driver::abort_process),
+    )?;
+
+    let policy = Arc::new(ArcSwap::from_pointee(policy::nameserver(&config, &interfaces)));
+    let nameserver = {
+        let proposer = driver.proposer().clone();
+        let z = zones.clone();
+        Arc::new(Nameserver::new(
+            zones.clone(),
+            Arc::clone(&policy),
+            Box::new(move |p, c, l| temp(&z, p, c, l)),
+            Box::new(move |proposal| proposer.propose(proposal)),
+            clock::unix_secs,
+        ))
+    };
+    let udp = udp::Workers::start(sockets.udp, Arc::clone(&nameserver), zones.clone(), Arc::clone(&policy))?;
+    let (stop, stopped) = watch::channel(false);
+    let _guard = runtime.enter();
+    let tcp_limits =
+        tcp::Limits { connections_max: config.options.tcp_clients as usize, ..tcp::Limits::default() };
+    let tcp = tcp::Server::new(nameserver, tcp_limits);
+    for listener in sockets.tcp {
+        let (tcp, listener, stopped) = (tcp.clone(), tokio_listener(listener)?, stopped.clone());
+        runtime.spawn(async move { tcp.serve(listener, stopped).await });
+    }
+    let source = status_source(zones.clone(), driver.status().clone(), config.zones.len());
+    for (listener, allow) in sockets.statistics {
+        let listener = tokio_listener(listener)?;
+        let allow: status::Allow = Arc::new(move |address| allow.allows(address, None));
+        let mut stopped = stopped.clone();
+        let ended = async move { drop(stopped.wait_for(|stop| *stop).await) };
+        let source = Arc::clone(&source);
+        runtime.spawn(async move {
+            if let Err(error) = status::serve(listener, allow, source, ended).await {
+                tracing::error!("statistics channel: {error}");
+            }
+        });
+    }
+    runtime.spawn(notify_while_leading(notify.clone(), driver.status().clone()));
+    let seeder = Seeder {
+        node: node_id(&config),
+        directory,
+        zones,
+        proposer: driver.proposer().clone(),
+        standing: standing(driver.status().clone()),
+    };
+    runtime.spawn(seed_all(config.zones, seeder));
+    Ok(Running {
+        driver: Some(driver),
+        udp: Some(udp),
+        notify,
+        stop,
+        source,
+        runtime: Some(runtime),
+        pid_file: None,
+    })
+}
+
+async fn open(
+    directory: &Path,
+    config: &Config,
+    machine: StateMachine,
+) -> Result<(Stores, StateMachine), StartError> {
+    let node_id = node_id(config);
+    let members: Vec<u64> = match &config.cluster {
+        Some(cluster) => cluster.members.iter().map(|member| u64::from(member.id)).collect(),
+        None => vec![node_id],
+    };
+    let (log, identity, saved) = LogStore::open(directory, node_id, &members).await?;
+    let (mut zones, loaded) = ZoneStore::open(directory).await?;
+    let began = clock::monotonic();
+    let machine = restore::state_machine(&mut zones, loaded, machine).await?;
+    tracing::info!("zone store read in {:.3} s", began.elapsed().as_secs_f64());
+    Ok((Stores { log, identity, saved, zones }, machine))
+}
+
+fn node_id(config: &Config) -> u64 {
+    config.cluster.as_ref().map_or(1, |cluster| u64::from(cluster.node_id))
+}
+
+fn driver_config(config: &Config, listener: Option<TcpListener>) -> Result<DriverConfig, StartError> {
+    let node_id = node_id(config);
+    let Some(cluster) = &config.cluster else {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        return Ok(DriverConfig::new(node_id, vec![Member { id: node_id, address: nowhere }], None));
+    };
+    let members = cluster
+        .members
+        .iter()
+        .map(|member| Member {
+            id: u64::from(member.id),
+            address: SocketAddr::new(member.address, member.port),
+        })
+        .collect();
+    let network = match listener {
+        Some(listener) => {
+            let secret = Secret::new(&cluster.secret).ok_or(StartError::Secret)?;
+            Some(Network { listener, secret })
+        }
+        None => None,
+    };
+    Ok(DriverConfig::new(node_id, members, network))
+}
+
+fn tokio_listener(listener: TcpListener) -> Result<tokio::net::TcpListener, StartError> {
+    listener.set_nonblocking(true)?;
+    Ok(tokio::net::TcpListener::from_std(listener)?)
+}
+
+/// Joins what the driver, the zones and the configuration know into one answer.
+fn status_source(zones: Zones, driver: watch::Receiver<Status>, configured: usize) -> status::StatusSource {
+    Arc::new(move || {
+        let status = driver.borrow().clone();
+        let table = zones.load();
+        let mut listed: Vec<status::ZoneStatus> = table
+            .iter()
+            .map(|zone| {
+                let contents = zone.contents();
+                status::ZoneStatus {
+                    name: zone.name().clone(),
+                    serial: contents.as_ref().map(|contents| contents.serial()),
+                    records: contents.as_ref().map_or(0, |contents| contents.record_count()),
+                }
+            })
+            .collect();
+        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        let loaded = listed.iter().filter(|zone| zone.serial.is_some()).count();
+        let counters = status.counters;
+        ClusterStatus {
+            node: status.node_id,
+            role: status.role,
+            leader: status.leader,
+            decided_index: status.decided_index,
+            applied_index: status.applied_index,
+            compacted_index: status.compacted_index,
+            ready: status.ready && loaded >= configured,
+            members: status.members.iter().map(member_status).collect(),
+            zones: listed,
+            counters: vec![
+                status::Counter {
+                    name: "log_commits",
+                    help: "Commits of the log, each one fsync.",
+                    value: counters.commits,
+                },
+                status::Counter {
+                    name: "entries_applied",
+                    help: "Log entries applied.",
+                    value: counters.entries,
+                },
+                status::Counter {
+                    name: "commands_applied",
+                    help: "Commands applied.",
+                    value: counters.commands,
+                },
+                status::Counter {
+                    name: "dropped_messages",
+                    help: "Messages of members that did not belong here.",
+                    value: counters.dropped_messages,
+                },
+            ],
+        }
+    })
+}
+
+fn member_status(member: &crate::replication::status::MemberStatus) -> status::MemberStatus {
+    status::MemberStatus {
+        id: member.id,
+        address: member.address,
+        connected: member.connected,
+        applied_index: member.applied_index,
+    }
+}
+
+/// Where this node stands, for the seeder: it must have applied what is decided before it can tell what is missing.
+fn standing(driver: watch::Receiver<Status>) -> Box<dyn Fn() -> Standing + Send + Sync> {
+    Box::new(move || {
+        let status = driver.borrow();
+        match status.role {
+            _ if !status.ready || status.applied_index < status.decided_index => Standing::NotReady,
+            Role::Leader => Standing::Leader,
+            Role::Follower | Role::Candidate => Standing::Follower,
+        }
+    })
+}
+
+/// One node of a cluster sends NOTIFY: the leader.
+async fn notify_while_leading(notify: NotifyOut, mut driver: watch::Receiver<Status>) {
+    let mut leading = false;
+    loop {
+        let now = driver.borrow_and_update().role == Role::Leader;
+        if now != leading {
+            leading = now;
+            notify.set_active(leading);
+        }
+        if driver.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sees to all configured zones, one after the other, and says when they are served.
+async fn seed_all(configured: Vec<ZoneConfig>, seeder: Seeder) {
+    let mut missing = 0;
+    for zone in &configured {
+        match seeder.seed(zone).await {
+            Seeded::Served => {
+                tracing::info!("zone {}/IN: loaded serial {}", Undotted(&zone.name), seeder.serial(zone))
+            }
+            Seeded::NotLoaded => missing += 1,
+        }
+    }
+    if missing == 0 {
+        tracing::info!("all zones loaded");
+    }
+    tracing::info!("running");
+}
+
+/// A name as BIND logs it: without the final dot.
+struct Undotted<'a>(&'a crate::dns::Name);
+
+impl std::fmt::Display for Undotted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.0.to_string();
+        f.write_str(if text.len() > 1 { text.trim_end_matches('.') } else { &text })
+    }
+}
+
+fn temp(zones: &Zones, packet: &[u8], _client: &Client, limit: usize) -> Option<Vec<u8>> {
+    use crate::dns::{Class, Rcode, message::Message, wire::*};
+    let m = Message::parse(packet).ok()?;
+    let q = m.question()?.clone();
+    let mut w = Writer::new(limit);
+    w.question(&q.name, q.qtype, Class::IN).ok()?;
+    let table = zones.load();
+    let z = table.find(&q.name);
+    let mut rc = Rcode::REFUSED;
+    if let Some(c) = z.and_then(|z| z.contents()) {
+        rc = Rcode::NXDOMAIN;
+        if let Some(rs) = c.rrset(&q.name, q.qtype) {
+            rc = Rcode::NOERROR;
+            for rd in &rs.rdatas {
+                w.record(Section::Answer, &q.name, q.qtype, Class::IN, rs.ttl, rd).ok()?;
+            }
+        } else if c.name_exists(&q.name) {
+            rc = Rcode::NOERROR;
+        }
+    } else if z.is_some() {
+        rc = Rcode::SERVFAIL;
+    }
+    let mut h = m.header.response(rc);
+    h.authoritative = true;
+    Some(w.finish(&h))
+}

@@ -1,0 +1,78 @@
+//! From the configuration to what each part judges by.
+
+use crate::clock;
+use crate::config::interfaces::Interfaces;
+use crate::config::{Config, JournalSize, Notify, TransferFormat, ZoneConfig};
+use crate::dns::tsig::Keys;
+use crate::nameserver::acl::Acl;
+use crate::nameserver::policy::{Policy, ZonePolicy};
+use crate::nameserver::transfer_out;
+use crate::notify_out;
+use crate::replication::state_machine::Limits;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Octets of changesets kept for a zone that says nothing about it.
+const JOURNAL_BYTES_DEFAULT: usize = 16 << 20;
+/// The server's own limit, for `max-journal-size unlimited`.
+const JOURNAL_BYTES_MAX: usize = 1 << 30;
+
+/// What requests are judged by.
+pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
+    let zone_policy = |zone: &ZoneConfig| ZonePolicy {
+        allow_query: Acl::new(&zone.allow_query, interfaces),
+        allow_transfer: Acl::new(&zone.allow_transfer, interfaces),
+        allow_update: Acl::new(&zone.allow_update, interfaces),
+    };
+    Policy {
+        keys: Keys::new(config.keys.iter().cloned()),
+        zones: config.zones.iter().map(|zone| (zone.name.clone(), zone_policy(zone))).collect(),
+        edns_udp_size: config.options.edns_udp_size,
+        udp_bytes_max: config.options.max_udp_size,
+        transfer: transfer_out::Options {
+            format: match config.options.transfer_format {
+                TransferFormat::ManyAnswers => transfer_out::Format::ManyAnswers,
+                TransferFormat::OneAnswer => transfer_out::Format::OneAnswer,
+            },
+            now: clock::unix_secs,
+            ..transfer_out::Options::default()
+        },
+        ..Policy::default()
+    }
+}
+
+/// Whom to notify. `own` are the addresses this node listens on.
+pub(super) fn notify(config: &Config, own: &[SocketAddr]) -> notify_out::Settings {
+    let policies = config.zones.iter().filter(|zone| zone.notify != Notify::No).map(|zone| {
+        let also_notify = zone
+            .also_notify
+            .iter()
+            .map(|target| notify_out::Target { address: target.address, key: target.key.clone() })
+            .collect();
+        let policy = notify_out::Policy {
+            also_notify,
+            name_servers: matches!(zone.notify, Notify::Yes | Notify::PrimaryOnly),
+            delay: Duration::from_secs(u64::from(zone.notify_delay_secs)),
+        };
+        (zone.name.clone(), policy)
+    });
+    notify_out::Settings {
+        policies: policies.collect(),
+        keys: Keys::new(config.keys.iter().cloned()),
+        own_addresses: own.iter().copied().collect(),
+        rate_per_sec: notify_out::RATE_PER_SEC_DEFAULT,
+    }
+}
+
+/// How much history each zone keeps.
+pub(super) fn limits(config: &Config) -> Limits {
+    let bytes = |zone: &ZoneConfig| match zone.max_journal_size {
+        JournalSize::Default => JOURNAL_BYTES_DEFAULT,
+        JournalSize::Unlimited => JOURNAL_BYTES_MAX,
+        JournalSize::Bytes(bytes) => {
+            usize::try_from(bytes).unwrap_or(JOURNAL_BYTES_MAX).min(JOURNAL_BYTES_MAX)
+        }
+    };
+    let journal_bytes = config.zones.iter().map(|zone| (zone.name.clone(), bytes(zone))).collect();
+    Limits { journal_bytes_default: JOURNAL_BYTES_DEFAULT, journal_bytes }
+}
