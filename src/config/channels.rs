@@ -69,7 +69,7 @@ pub(super) fn check_logging(map: &Map, findings: &mut Findings<'_>) {
         if destinations != 1 {
             let text =
                 format!("channel '{name}': exactly one of file, syslog, null, and stderr must be present");
-            findings.missing(&entry.position, text);
+            findings.missing(entry.block_position(), text);
         }
         channels.insert(name);
     }

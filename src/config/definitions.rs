@@ -17,9 +17,10 @@ use std::sync::Arc;
 /// The definitions of a configuration. ACLs are resolved when something refers to them, as BIND does.
 pub(super) struct Definitions<'a> {
     acls: HashMap<String, AclState<'a>>,
-    keys: Vec<(Key, Position)>,
-    /// Keys whose statement is wrong: nothing is gained by calling them unknown too.
-    broken_keys: Vec<Name>,
+    keys: Vec<Key>,
+    /// Where keys are defined; also those whose statement is wrong, as nothing is gained by calling them
+    /// unknown too.
+    key_positions: HashMap<Name, &'a Position>,
     servers: HashMap<String, &'a Entry>,
 }
 
@@ -35,7 +36,7 @@ impl<'a> Definitions<'a> {
         let mut definitions = Definitions {
             acls: HashMap::new(),
             keys: Vec::new(),
-            broken_keys: Vec::new(),
+            key_positions: HashMap::new(),
             servers: HashMap::new(),
         };
         let mut acl_positions: HashMap<String, &Position> = HashMap::new();
@@ -64,33 +65,30 @@ impl<'a> Definitions<'a> {
 
     /// The keys, in the order of the file.
     pub(super) fn into_keys(self) -> Vec<Key> {
-        self.keys.into_iter().map(|(key, _)| key).collect()
+        self.keys
     }
 
-    fn add_key(&mut self, entry: &Entry, findings: &mut Findings<'_>) {
+    fn add_key(&mut self, entry: &'a Entry, findings: &mut Findings<'_>) {
         let (Some(text), Some(map)) = (entry.text(), entry.map()) else { return };
         let Ok(name) = text.parse::<Name>() else {
             return findings.error(&entry.position, format!("key '{text}': bad key name"));
         };
-        if let Some((_, previous)) = self.keys.iter().find(|(key, _)| key.name == name) {
+        if let Some(previous) = self.key_positions.get(&name) {
             let text = format!("key '{text}': already exists previous definition: {previous}");
             return findings.error(&entry.position, text);
         }
+        self.key_positions.insert(name.clone(), &entry.position);
         let (Some(algorithm), Some(secret)) = (map.get("algorithm"), map.get("secret")) else {
-            self.broken_keys.push(name);
             let text = format!("key '{text}' must have both 'secret' and 'algorithm' defined");
-            return findings.missing(&entry.position, text);
+            return findings.missing(entry.block_position(), text);
         };
         let decoded = decode_secret(secret, findings);
         let known = key_algorithm(text, algorithm, findings);
-        let (Some(secret), Some((algorithm, mac_bytes))) = (decoded, known) else {
-            self.broken_keys.push(name);
-            return;
-        };
+        let (Some(secret), Some((algorithm, mac_bytes))) = (decoded, known) else { return };
         if secret.is_empty() {
             findings.say(Severity::Warning, &entry.position, format!("key '{text}': the secret is empty"));
         }
-        self.keys.push((Key { name, algorithm, secret, mac_bytes }, entry.position.clone()));
+        self.keys.push(Key { name, algorithm, secret, mac_bytes });
     }
 
     /// The name of a key that has to be known.
@@ -106,7 +104,7 @@ impl<'a> Definitions<'a> {
     }
 
     fn knows_key(&self, name: &Name) -> bool {
-        self.keys.iter().any(|(key, _)| key.name == *name) || self.broken_keys.contains(name)
+        self.key_positions.contains_key(name)
     }
 
     /// Resolves the names in a match list.

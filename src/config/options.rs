@@ -209,7 +209,7 @@ fn ixfr_ratio(entry: &Entry, findings: &mut Findings<'_>) -> IxfrRatio {
         Some(Value::Percentage(0)) => {
             // BIND: the slip in its text is kept.
             let text = "'ixfr-max-ratio' must be a nonzero percentage or 'unlimited')";
-            findings.error(&entry.position, text.to_owned());
+            findings.error(entry.value_position(), text.to_owned());
             IxfrRatio::Percent(100)
         }
         Some(Value::Percentage(percent)) => IxfrRatio::Percent(*percent),

@@ -63,6 +63,17 @@ impl Entry {
         as_match_list(&self.values)
     }
 
+    /// Where the first value stands: BIND reports what is wrong with a value there.
+    pub(super) fn value_position(&self) -> &Position {
+        self.values.first().map_or(&self.position, |located| &located.position)
+    }
+
+    /// Where the block opens: BIND reports what is missing in it there.
+    pub(super) fn block_position(&self) -> &Position {
+        let block = self.values.iter().find(|located| matches!(located.value, Value::Map(_)));
+        block.map_or(&self.position, |located| &located.position)
+    }
+
     /// The elements of the list among the values.
     pub(super) fn list(&self) -> &[Vec<Located>] {
         let list = self

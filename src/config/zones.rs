@@ -144,11 +144,11 @@ fn check_file_use<'a>(
     match files.get(name) {
         Some((previous, before)) if access == Access::Write || *before == Access::Write => {
             let text = format!("writeable file '{name}': already in use: {previous}");
-            findings.error(&file.position, text);
+            findings.error(file.value_position(), text);
         }
         Some(_) => {}
         None => {
-            files.insert(name, (&file.position, access));
+            files.insert(name, (file.value_position(), access));
         }
     }
 }
