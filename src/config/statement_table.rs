@@ -1,6 +1,6 @@
 //! The table of statements: every one that BIND 9.18 knows, and those of the cluster.
 //!
-//! The last column is in the notation of named.conf(5), which [`super::syntax`] reads.
+//! The last column is in the notation of named.conf(5), which the `syntax` module reads.
 
 use super::statements::*;
 
