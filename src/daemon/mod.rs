@@ -25,6 +25,7 @@ use crate::nameserver::acl::{self, Acl};
 use crate::nameserver::{Client, Nameserver};
 use crate::notify_out::NotifyOut;
 use crate::replication::driver::{self, DriverConfig, DriverHandle, Network, Stores};
+use crate::replication::failure::abort_process;
 use crate::replication::handshake::Secret;
 use crate::replication::replica::Role;
 use crate::replication::state_machine::StateMachine;
@@ -293,12 +294,8 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
     };
     let machine = StateMachine::new(zones.clone(), policy::limits(&config), on_publish);
     let (stores, machine) = runtime.block_on(open(&directory, &config, machine))?;
-    let driver = driver::start(
-        driver_config(&config, sockets.cluster)?,
-        stores,
-        machine,
-        Arc::new(driver::abort_process),
-    )?;
+    let driver =
+        driver::start(driver_config(&config, sockets.cluster)?, stores, machine, Arc::new(abort_process))?;
 
     let policy = Arc::new(ArcSwap::from_pointee(policy::nameserver(&config, &interfaces)));
     let nameserver = {

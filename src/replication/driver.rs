@@ -9,7 +9,7 @@
 //! Everything that is there is drained before anything is sent or written, so one fsync carries all updates that
 //! came in while the one before it ran. No task and no channel stands between these steps.
 //!
-//! Invariants: a write that fails or a panic stops the process ([`OnFailure`]): its memory and its disk no longer
+//! Invariants: a write that fails or a panic stops the process (`failure`): its memory and its disk no longer
 //! agree; outcomes are given after the entry is decided and applied here, or as [`Outcome::Expired`]; a peer's
 //! first session waits until its store id is on disk.
 //!
@@ -23,6 +23,7 @@
 use super::{
     NodeId,
     command::Batch,
+    failure::{Failed, OnFailure, guard},
     handshake::{Local, Secret},
     log_writer::{LogWriter, Written},
     message::PeerMessage,
@@ -38,7 +39,7 @@ use super::{
 use crate::{
     clock,
     store::{
-        OpenError, WriteError,
+        OpenError,
         log::{Identity, LogState, LogStore},
         zones::ZoneStore,
     },
@@ -47,7 +48,6 @@ use std::{
     collections::VecDeque,
     future::Future,
     net::TcpListener,
-    panic::AssertUnwindSafe,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -157,50 +157,6 @@ pub enum StartError {
     /// The system refused a thread or a socket.
     #[error("cannot start the replication driver: {0}")]
     Io(#[from] std::io::Error),
-}
-
-/// Why a driver or a zone writer stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Failed {
-    /// A write failed.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// The log holds something that no node writes.
-    #[error("log entry {0} is malformed")]
-    Malformed(u64),
-    /// Entries that were not applied here are gone from the log.
-    #[error("log entries from {applied_index} to {compacted_index} are gone before they were applied")]
-    Gap {
-        /// Applied so far.
-        applied_index: u64,
-        /// Oldest entry.
-        compacted_index: u64,
-    },
-    /// Another thread has reported why.
-    #[error("another part of the node has failed")]
-    Reported,
-}
-
-/// Called when the node cannot go on, with the reason; the daemon stops the process.
-pub type OnFailure = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// Logs the reason and stops the process at once: nothing may be sent or written any more.
-pub fn abort_process(reason: &str) {
-    tracing::error!("stopping: {reason}");
-    std::process::abort();
-}
-
-/// Runs a thread's work; reports an error or a panic.
-pub(super) fn guard(what: &str, on_failure: &OnFailure, work: impl FnOnce() -> Result<(), Failed>) {
-    match std::panic::catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) | Ok(Err(Failed::Reported)) => {}
-        Ok(Err(failed)) => on_failure(&format!("{what}: {failed}")),
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            on_failure(&format!("{what}: {text}"));
-        }
-    }
 }
 
 /// A running driver.
@@ -409,11 +365,22 @@ impl Driver {
     async fn run(mut self, stopped: oneshot::Receiver<()>) -> Result<(), Failed> {
         let mut stopped = pin!(stopped);
         loop {
-            std::future::poll_fn(|cx| self.poll(cx, stopped.as_mut())).await?;
+            let mut slept = false;
+            std::future::poll_fn(|cx| {
+                let polled = self.poll(cx, stopped.as_mut());
+                slept |= polled.is_pending();
+                polled
+            })
+            .await?;
             match self.woken.stop {
                 Some(Stop::Orderly) => return self.shutdown().await,
-                Some(Stop::AtOnce) => return Ok(()),
+                Some(Stop::AtOnce) => return self.abandon().await,
                 None => {}
+            }
+            if !slept {
+                // The runtime looks at sockets and timers only when this task yields: without that, a node that
+                // always has something to do would not hear its peers.
+                tokio::task::yield_now().await;
             }
             self.turn(clock::monotonic())?;
         }
@@ -548,15 +515,22 @@ impl Driver {
         self.again |= decided.len() == APPLY_ENTRIES_MAX;
         for (log_index, bytes) in decided {
             let batch = Batch::decode(&bytes).ok_or(Failed::Malformed(log_index))?;
-            self.counters.entries += 1;
-            self.counters.commands += batch.commands.len() as u64;
             self.zones.count(bytes.len());
             let outcomes = self.machine.apply(log_index, &batch);
+            self.counters.entries += 1;
+            self.counters.commands += outcomes.as_ref().map_or(0, Vec::len) as u64;
             self.proposals.applied(batch.id, outcomes);
             // The outcome makes room for the next entry.
             self.again = true;
         }
         Ok(())
+    }
+
+    /// Lets go of the directory without a word to anybody.
+    async fn abandon(self) -> Result<(), Failed> {
+        drop(self.transport);
+        self.log.close().await?;
+        self.zones.abandon()
     }
 
     async fn shutdown(mut self) -> Result<(), Failed> {

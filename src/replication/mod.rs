@@ -4,6 +4,7 @@ mod consensus;
 pub mod driver;
 #[cfg(test)]
 mod driver_tests;
+pub mod failure;
 #[cfg(test)]
 mod guard_tests;
 pub mod guards;
@@ -25,6 +26,7 @@ pub mod session;
 pub mod state_machine;
 pub mod status;
 pub mod transport;
+mod trouble;
 pub mod window;
 mod zone_writer;
 /// A member of the cluster: the `node-id` of the configuration, 1 to 2^32-1.

@@ -48,9 +48,9 @@ pub struct MemberStatus {
 pub struct Counters {
     /// Commits of the log, each one fsync.
     pub commits: u64,
-    /// Log entries applied.
+    /// Log entries applied, repeated ones included.
     pub entries: u64,
-    /// Commands in them.
+    /// Commands in them, without those of repeated entries.
     pub commands: u64,
     /// Messages of members that did not belong here or contradicted themselves.
     pub dropped_messages: u64,

@@ -18,6 +18,7 @@ use super::{
     NodeId,
     handshake::{self, Authenticated, Local, Refusal, Side},
     session::{Priority, Session, UNSENT_BYTES},
+    trouble::Troubles,
 };
 use std::{
     cell::RefCell,
@@ -42,8 +43,6 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// Longest pause between retries.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// How often the same peer's trouble is logged.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A member of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -375,44 +374,6 @@ fn set_options(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Why members are not connected, each logged once in a while.
-#[derive(Default)]
-struct Troubles {
-    /// By the member it is about; `None` for connections that named none.
-    of: BTreeMap<Option<NodeId>, Trouble>,
-}
-
-struct Trouble {
-    /// Empty when it is over; the time stays, so that a peer that comes and goes does not fill the log.
-    text: String,
-    logged: Instant,
-}
-
-impl Troubles {
-    fn note(&mut self, peer: Option<NodeId>, reason: &dyn std::error::Error, now: Instant) {
-        let text = reason.to_string();
-        let before = self.of.get(&peer).filter(|trouble| now - trouble.logged < LOG_INTERVAL);
-        let logged = before.map_or(now, |trouble| trouble.logged);
-        if before.is_none() {
-            match peer {
-                Some(peer) => tracing::warn!("no session with cluster member {peer}: {text}"),
-                None => tracing::warn!("refused a connection to the cluster port: {text}"),
-            }
-        }
-        self.of.insert(peer, Trouble { text, logged });
-    }
-
-    fn clear(&mut self, peer: NodeId) {
-        if let Some(trouble) = self.of.get_mut(&Some(peer)) {
-            trouble.text.clear();
-        }
-    }
-
-    fn text(&self, peer: Option<NodeId>) -> Option<&str> {
-        self.of.get(&peer).map(|trouble| trouble.text.as_str()).filter(|text| !text.is_empty())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -607,6 +568,27 @@ mod tests {
             let mut end = Vec::new();
             let closed = idle[0].read_to_end(&mut end).await;
             assert!(closed.is_err() || end.is_empty(), "the oldest connection was closed without a word");
+        });
+    }
+
+    #[test]
+    fn a_handshake_that_drags_on_and_a_peer_that_falls_silent_are_given_up() {
+        run(async {
+            let mut world = World::default();
+            world.start(1, |_| {}).await;
+            world.start(2, |_| {}).await;
+            world.drive("connected", |world| world.events.iter().all(|events| events.len() == 1)).await;
+            let mut slow = TcpStream::connect(world.addresses[&1]).await.expect("listening");
+            slow.write_all(b"TRIM").await.expect("taken by the kernel");
+            world.drive("accepted", |world| !world.nodes[0].arrivals.is_empty()).await;
+            let later = clock::monotonic() + HANDSHAKE_TIME + Duration::from_secs(1);
+            let node = &mut world.nodes[0];
+            node.tick(later);
+            assert!(node.arrivals.is_empty());
+            assert!(node.stranger().is_some_and(|said| said.contains("not finished in time")));
+            assert!(node.trouble(2).is_some_and(|said| said.contains("said nothing for")));
+            node.take_events(&mut world.events[0]);
+            assert_eq!(world.events[0], [Event::Up(2), Event::Down(2)]);
         });
     }
 }

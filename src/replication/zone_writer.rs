@@ -8,7 +8,7 @@
 //! While a job runs the state machine gathers the next checkpoint, so a slow disk makes checkpoints larger, not
 //! more numerous.
 
-use super::driver::{Failed, OnFailure};
+use super::failure::{Failed, OnFailure, guard};
 use crate::store::zones::{Checkpoint, ZoneStore};
 use std::{
     task::{Context, Poll},
@@ -66,9 +66,7 @@ impl ZoneWriter {
         let (done_queue, done) = mpsc::channel(1);
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let thread = std::thread::Builder::new().name("zone-writer".into()).spawn(move || {
-            super::driver::guard("zone writer", &on_failure, || {
-                runtime.block_on(work(store, job_queue, done_queue))
-            });
+            guard("zone writer", &on_failure, || runtime.block_on(work(store, job_queue, done_queue)));
         })?;
         Ok(ZoneWriter {
             pace,
@@ -140,7 +138,13 @@ impl ZoneWriter {
             self.give(job);
             std::future::poll_fn(|cx| self.poll(cx)).await?;
         }
-        drop(self.jobs);
+        self.abandon()
+    }
+
+    /// Ends the thread as soon as the job in hand is done; blocks until then.
+    pub(super) fn abandon(self) -> Result<(), Failed> {
+        // The thread must not wait for anybody to hear what it has done.
+        drop((self.jobs, self.done));
         self.thread.join().map_err(|_| Failed::Reported)
     }
 }

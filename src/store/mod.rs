@@ -21,6 +21,7 @@
 mod database;
 mod directory;
 pub mod log;
+mod rewrite;
 pub mod zones;
 
 use std::path::PathBuf;
