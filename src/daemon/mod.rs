@@ -22,7 +22,7 @@ use crate::config::interfaces::Interfaces;
 use crate::config::{Config, ZoneConfig};
 use crate::control::status::{self, ClusterStatus};
 use crate::nameserver::acl::{self, Acl};
-use crate::nameserver::{Client, Nameserver};
+use crate::nameserver::{Nameserver, query};
 use crate::notify_out::NotifyOut;
 use crate::replication::driver::{self, DriverConfig, DriverHandle, Network, Stores};
 use crate::replication::failure::abort_process;
@@ -31,7 +31,7 @@ use crate::replication::replica::Role;
 use crate::replication::state_machine::StateMachine;
 use crate::replication::status::Status;
 use crate::replication::transport::Member;
-use crate::server::{tcp, udp_plain as udp};
+use crate::server::{tcp, udp};
 use crate::store::OpenError;
 use crate::store::log::LogStore;
 use crate::store::zones::ZoneStore;
@@ -300,11 +300,10 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
     let policy = Arc::new(ArcSwap::from_pointee(policy::nameserver(&config, &interfaces)));
     let nameserver = {
         let proposer = driver.proposer().clone();
-        let z = zones.clone();
         Arc::new(Nameserver::new(
             zones.clone(),
             Arc::clone(&policy),
-            Box::new(move |p, c, l| temp(&z, p, c, l)),
+            query::answerer(zones.clone(), Arc::clone(&policy)),
             Box::new(move |proposal| proposer.propose(proposal)),
             clock::unix_secs,
         ))
@@ -519,31 +518,4 @@ impl std::fmt::Display for Undotted<'_> {
         let text = self.0.to_string();
         f.write_str(if text.len() > 1 { text.trim_end_matches('.') } else { &text })
     }
-}
-
-fn temp(zones: &Zones, packet: &[u8], _client: &Client, limit: usize) -> Option<Vec<u8>> {
-    use crate::dns::{Class, Rcode, message::Message, wire::*};
-    let m = Message::parse(packet).ok()?;
-    let q = m.question()?.clone();
-    let mut w = Writer::new(limit);
-    w.question(&q.name, q.qtype, Class::IN).ok()?;
-    let table = zones.load();
-    let z = table.find(&q.name);
-    let mut rc = Rcode::REFUSED;
-    if let Some(c) = z.and_then(|z| z.contents()) {
-        rc = Rcode::NXDOMAIN;
-        if let Some(rs) = c.rrset(&q.name, q.qtype) {
-            rc = Rcode::NOERROR;
-            for rd in &rs.rdatas {
-                w.record(Section::Answer, &q.name, q.qtype, Class::IN, rs.ttl, rd).ok()?;
-            }
-        } else if c.name_exists(&q.name) {
-            rc = Rcode::NOERROR;
-        }
-    } else if z.is_some() {
-        rc = Rcode::SERVFAIL;
-    }
-    let mut h = m.header.response(rc);
-    h.authoritative = true;
-    Some(w.finish(&h))
 }

@@ -21,9 +21,9 @@ const PROHIBITED: [u8; 2] = [0, 18];
 /// Takes a response that was not ready at once. Must not block.
 pub type Responder = Box<dyn FnOnce(Vec<u8>) + Send>;
 
-/// Answers a query that is not signed: the packet, who sent it, and the most octets of the response; `None`
-/// = no response.
-pub type AnswerQuery = dyn Fn(&[u8], &Client, usize) -> Option<Vec<u8>> + Send + Sync;
+/// Answers a query: the packet without its signature, who sent it, the key that signed it, and the most octets of the
+/// response; `None` = no response.
+pub type AnswerQuery = dyn Fn(&[u8], &Client, Option<&Name>, usize) -> Option<Vec<u8>> + Send + Sync;
 
 /// What to do with a packet.
 pub enum Action {
@@ -128,15 +128,18 @@ impl Nameserver {
         }
         let limit = response_bytes_max(client, message.edns.as_ref(), policy.udp_bytes_max);
         let Some(session) = &mut envelope.session else {
-            return match (self.answer_query)(packet, client, limit) {
+            return match (self.answer_query)(packet, client, None, limit) {
                 Some(response) => Action::Respond(response),
                 None => Action::Drop,
             };
         };
         let Some(unsigned) = without_tsig(packet, message) else { return Action::Drop };
-        let Some(mut response) =
-            (self.answer_query)(&unsigned, client, limit.saturating_sub(session.reserve()))
-        else {
+        let Some(mut response) = (self.answer_query)(
+            &unsigned,
+            client,
+            Some(session.key_name()),
+            limit.saturating_sub(session.reserve()),
+        ) else {
             return Action::Drop;
         };
         session.sign(&mut response, (self.now)());

@@ -16,11 +16,14 @@
 //! file says (`config`).
 
 pub mod acl;
+mod additional;
+mod answer;
 pub mod axfr_out;
 mod dispatch;
 pub mod ixfr_out;
 mod notify_in;
 pub mod policy;
+mod proof;
 pub mod query;
 mod request;
 pub mod transfer_out;

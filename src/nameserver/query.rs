@@ -1,1 +1,418 @@
-//! Skeleton:
+//! Plain queries, answered in place: from the packet to the output buffer.
+//!
+//! ```text
+//! packets ─► parse all ─► zones ─► look up all, misses overlapping ─► assemble each ─► Verdict per packet
+//! ```
+//!
+//! Invariants: no lock, no wait; no allocation, except for DNSSEC proofs, TLSA hosts and messages over 16 KiB; a batch
+//! answers from one version of each zone; what is not a plain query of class IN is left to others
+//! ([`Verdict::Slow`]), and nothing has been written for it that matters.
+//!
+//! Caveats: EDNS options are ignored (cookies are an issue of their own); class CHAOS is refused.
+
+use super::answer::{Assembly, Extras, Memory, RESTARTS_MAX, Resolution, Surroundings};
+use super::policy::Policy;
+use super::request::{Client, Transport};
+use crate::dns::edns::{Edns, UDP_BYTES_MIN};
+use crate::dns::message::{Header, Message};
+use crate::dns::wire::{HEADER_BYTES, MESSAGE_BYTES_MAX, Writer};
+use crate::dns::{Class, Name, Rcode, RrType};
+use crate::zone::lookup::{BATCH_MAX, Lookup, LookupName, lookup_batch};
+use crate::zone::{Contents, Zone, ZoneTable, Zones};
+use arc_swap::{ArcSwap, Guard};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+const CDS: RrType = RrType(59);
+const CDNSKEY: RrType = RrType(60);
+/// An OPT RR without options.
+const OPT_BYTES: usize = 11;
+/// DO (RFC 3225), in the upper octet of the EDNS flags.
+const DNSSEC_OK: u8 = 0x80;
+/// RD in the third, CD in the fourth octet of a header: what a response repeats.
+const RECURSION_DESIRED: u8 = 0x01;
+const CHECKING_DISABLED: u8 = 0x10;
+
+/// What queries are answered from.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The zones.
+    pub zones: &'a ZoneTable,
+    /// Who may ask, and how large responses may be.
+    pub policy: &'a Policy,
+}
+
+/// One packet that may be a query.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The packet, without TSIG.
+    pub packet: &'a [u8],
+    /// Who sent it.
+    pub client: Client,
+    /// The key that signed it.
+    pub key: Option<&'a Name>,
+    /// The most octets of the response, if that is not for the packet's own EDNS to say.
+    pub bytes_max: Option<usize>,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// So many octets of the output buffer are the response.
+    Reply(usize),
+    /// No response.
+    Drop,
+    /// Not a plain query.
+    Slow,
+}
+
+/// What a parsed query asks.
+#[derive(Clone, Copy)]
+struct Query {
+    qtype: RrType,
+    question_end: usize,
+    edns: Option<ClientEdns>,
+}
+
+#[derive(Clone, Copy)]
+struct ClientEdns {
+    udp_bytes: u16,
+    dnssec_ok: bool,
+}
+
+/// How far a packet has come.
+#[derive(Clone, Copy)]
+enum Stage {
+    Done(Verdict),
+    /// A response without records.
+    Fail(Query, Rcode),
+    /// In the zone with this index among those of the batch.
+    InZone(Query, usize),
+}
+
+/// A zone of the batch, with the version that the batch answers from.
+struct Loaded<'a> {
+    zone: &'a Arc<Zone>,
+    contents: Guard<Option<Arc<Contents>>>,
+}
+
+/// The memory of one worker: allocated once, used for every batch.
+pub struct Workspace {
+    names: Vec<LookupName>,
+    scratch: LookupName,
+    memory: Memory,
+}
+
+impl Workspace {
+    /// Memory for batches of up to `batch` packets, at most [`BATCH_MAX`].
+    pub fn new(batch: usize) -> Workspace {
+        Workspace {
+            names: std::iter::repeat_with(LookupName::default).take(batch.clamp(1, BATCH_MAX)).collect(),
+            scratch: LookupName::default(),
+            memory: Memory::default(),
+        }
+    }
+
+    /// Answers as many packets as there is memory for; `outputs` and `verdicts` run in parallel with `requests`.
+    pub fn respond_batch<O: AsMut<[u8]>>(
+        &mut self,
+        context: &Context<'_>,
+        requests: &[Request<'_>],
+        outputs: &mut [O],
+        verdicts: &mut [Verdict],
+    ) {
+        let requests = &requests[..requests.len().min(self.names.len())];
+        let mut loaded: [Option<Loaded<'_>>; BATCH_MAX] = [const { None }; BATCH_MAX];
+        let mut stages = [Stage::Done(Verdict::Drop); BATCH_MAX];
+        for ((request, name), stage) in requests.iter().zip(&mut self.names).zip(&mut stages) {
+            *stage = match parse(request.packet, name) {
+                Ok(query) => classify(context, request, query, name, &mut loaded),
+                Err(verdict) => Stage::Done(verdict),
+            };
+        }
+        let mut zones: [Option<&Contents>; BATCH_MAX] = [None; BATCH_MAX];
+        for (slot, stage) in zones.iter_mut().zip(&stages) {
+            if let Stage::InZone(_, index) = stage {
+                *slot = loaded[*index].as_ref().and_then(|loaded| loaded.contents.as_deref());
+            }
+        }
+        let count = requests.len();
+        let mut found = [Lookup::OutOfZone; BATCH_MAX];
+        lookup_batch(&mut self.names[..count], &zones[..count], &mut found[..count]);
+        for (index, (request, (output, verdict))) in
+            requests.iter().zip(outputs.iter_mut().zip(verdicts)).enumerate()
+        {
+            let out = output.as_mut();
+            *verdict = match stages[index] {
+                Stage::Done(verdict) => verdict,
+                Stage::Fail(query, rcode) => fail(context, request, &query, rcode, out),
+                Stage::InZone(query, zone_index) => match (&loaded[zone_index], zones[index]) {
+                    (Some(Loaded { zone, .. }), Some(contents)) => {
+                        let is_ours = |name: &LookupName| {
+                            context.zones.enclosing(name, 0).is_some_and(|other| Arc::ptr_eq(other, zone))
+                        };
+                        let around = Surroundings { contents, is_ours: &is_ours };
+                        self.answer(context, request, &query, index, around, found[index], out)
+                    }
+                    // BIND: a zone that is configured and not loaded.
+                    _ => fail(context, request, &query, Rcode::SERVFAIL, out),
+                },
+            };
+        }
+    }
+
+    /// Answers one packet.
+    pub fn respond(&mut self, context: &Context<'_>, request: Request<'_>, out: &mut [u8]) -> Verdict {
+        let mut verdicts = [Verdict::Drop];
+        self.respond_batch(context, &[request], &mut [out], &mut verdicts);
+        verdicts[0]
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn answer<'z>(
+        &mut self,
+        context: &Context<'_>,
+        request: &Request<'_>,
+        query: &Query,
+        index: usize,
+        around: Surroundings<'z>,
+        found: Lookup<'z>,
+        out: &mut [u8],
+    ) -> Verdict {
+        let Some(assembly) = begin(context, request, query, out) else { return Verdict::Drop };
+        let resolution = Resolution {
+            around,
+            qtype: query.qtype,
+            extras: extras(request, query),
+            name: &mut self.names[index],
+            scratch: &mut self.scratch,
+            memory: &mut self.memory,
+            assembly,
+            expansions: [None; RESTARTS_MAX + 1],
+        };
+        finish(context, request, query, resolution.run(found))
+    }
+}
+
+/// Reads a plain query; its name goes to `name`.
+fn parse(packet: &[u8], name: &mut LookupName) -> Result<Query, Verdict> {
+    let Some(header) = packet.first_chunk::<HEADER_BYTES>() else { return Err(Verdict::Drop) };
+    if header[2] & 0x80 != 0 {
+        return Err(Verdict::Drop);
+    }
+    // Opcode QUERY, one question, no records but one additional.
+    if header[2] & 0x78 != 0 || header[4..10] != [0, 1, 0, 0, 0, 0] || header[10] != 0 || header[11] > 1 {
+        return Err(Verdict::Slow);
+    }
+    let name_end = name.read(packet, HEADER_BYTES).filter(|&end| end == HEADER_BYTES + name.lower().len());
+    let Some(name_end) = name_end else { return Err(Verdict::Slow) };
+    let Some(fixed) = packet.get(name_end..name_end + 4) else { return Err(Verdict::Slow) };
+    let qtype = RrType(u16::from_be_bytes([fixed[0], fixed[1]]));
+    let is_in = fixed[2..] == Class::IN.0.to_be_bytes();
+    if !is_in || matches!(qtype, RrType::AXFR | RrType::IXFR | RrType::TKEY) {
+        return Err(Verdict::Slow);
+    }
+    let question_end = name_end + 4;
+    let edns = match &packet[question_end..] {
+        [] if header[11] == 0 => None,
+        rest if header[11] == 1 => Some(parse_opt(rest).ok_or(Verdict::Slow)?),
+        _ => return Err(Verdict::Slow),
+    };
+    Ok(Query { qtype, question_end, edns })
+}
+
+/// Reads an OPT RR of version 0 that is all there is.
+fn parse_opt(record: &[u8]) -> Option<ClientEdns> {
+    let (fixed, mut options) = record.split_first_chunk::<OPT_BYTES>()?;
+    let rdlength = usize::from(u16::from_be_bytes([fixed[9], fixed[10]]));
+    if fixed[..3] != [0, 0, 41] || fixed[6] != 0 || options.len() != rdlength {
+        return None;
+    }
+    while !options.is_empty() {
+        let (head, rest) = options.split_first_chunk::<4>()?;
+        options = rest.get(usize::from(u16::from_be_bytes([head[2], head[3]]))..)?;
+    }
+    let udp_bytes = u16::from_be_bytes([fixed[3], fixed[4]]).max(UDP_BYTES_MIN);
+    Some(ClientEdns { udp_bytes, dnssec_ok: fixed[7] & DNSSEC_OK != 0 })
+}
+
+/// Finds out which zone a query is for, and whether the client may ask.
+fn classify<'a>(
+    context: &Context<'a>,
+    request: &Request<'_>,
+    query: Query,
+    name: &LookupName,
+    loaded: &mut [Option<Loaded<'a>>; BATCH_MAX],
+) -> Stage {
+    match query.qtype {
+        RrType::ANY => {}
+        RrType::MAILA | RrType::MAILB => return Stage::Fail(query, Rcode::NOTIMP),
+        // BIND: type 0 is looked up like any other.
+        RrType(0) => {}
+        qtype if qtype.is_meta() => return Stage::Fail(query, Rcode::FORMERR),
+        _ => {}
+    }
+    // RFC 4035 §3.1.4.1: DS is the parent's to answer, if we serve it.
+    let parent = if query.qtype == RrType::DS { context.zones.enclosing(name, 1) } else { None };
+    let Some(zone) = parent.or_else(|| context.zones.enclosing(name, 0)) else {
+        return Stage::Fail(query, Rcode::REFUSED);
+    };
+    if !context.policy.zone(zone.name()).allow_query.allows(request.client.address.ip(), request.key) {
+        return Stage::Fail(query, Rcode::REFUSED);
+    }
+    for (index, slot) in loaded.iter_mut().enumerate() {
+        match slot {
+            Some(loaded) if Arc::ptr_eq(loaded.zone, zone) => return Stage::InZone(query, index),
+            Some(_) => {}
+            None => {
+                *slot = Some(Loaded { zone, contents: zone.cell().load() });
+                return Stage::InZone(query, index);
+            }
+        }
+    }
+    Stage::Fail(query, Rcode::SERVFAIL)
+}
+
+/// BIND: what `minimal-responses no-auth-recursive` adds to an answer.
+fn extras(request: &Request<'_>, query: &Query) -> Extras {
+    let recursion_desired = request.packet[2] & RECURSION_DESIRED != 0;
+    let dnssec = query.edns.is_some_and(|edns| edns.dnssec_ok);
+    let small = request.client.transport == Transport::Udp
+        && query.edns.is_some_and(|edns| edns.udp_bytes <= UDP_BYTES_MIN);
+    let (authority, additional) = match query.qtype {
+        _ if small => (false, false),
+        RrType::DNSKEY | RrType::DS | CDS | CDNSKEY => (false, false),
+        RrType::NS => (true, true),
+        RrType::ANY => (!recursion_desired, false),
+        _ => (!recursion_desired, true),
+    };
+    Extras { authority, additional, dnssec }
+}
+
+/// Puts the question in place; `None` if there is no room even for that.
+fn begin<'o>(
+    context: &Context<'_>,
+    request: &Request<'_>,
+    query: &Query,
+    out: &'o mut [u8],
+) -> Option<Assembly<'o>> {
+    let own = match (request.client.transport, query.edns) {
+        (Transport::Tcp, _) => MESSAGE_BYTES_MAX,
+        (Transport::Udp, None) => usize::from(UDP_BYTES_MIN),
+        (Transport::Udp, Some(edns)) => {
+            usize::from(edns.udp_bytes.min(context.policy.udp_bytes_max.max(UDP_BYTES_MIN)))
+        }
+    };
+    let opt = if query.edns.is_some() { OPT_BYTES } else { 0 };
+    let limit = request.bytes_max.unwrap_or(own).min(out.len()).checked_sub(opt)?;
+    let question = &request.packet[..query.question_end];
+    if question.len() > limit {
+        return None;
+    }
+    out[..question.len()].copy_from_slice(question);
+    Some(Assembly::new(out, question.len(), limit))
+}
+
+fn fail(
+    context: &Context<'_>,
+    request: &Request<'_>,
+    query: &Query,
+    rcode: Rcode,
+    out: &mut [u8],
+) -> Verdict {
+    let Some(mut assembly) = begin(context, request, query, out) else { return Verdict::Drop };
+    assembly.rcode = rcode;
+    assembly.authoritative = false;
+    finish(context, request, query, assembly)
+}
+
+/// Writes the header and the OPT RR.
+fn finish(
+    context: &Context<'_>,
+    request: &Request<'_>,
+    query: &Query,
+    mut assembly: Assembly<'_>,
+) -> Verdict {
+    if let Some(edns) = query.edns {
+        let [size_high, size_low] = context.policy.edns_udp_size.to_be_bytes();
+        let flags = if edns.dnssec_ok { DNSSEC_OK } else { 0 };
+        let opt: [u8; OPT_BYTES] = [0, 0, 41, size_high, size_low, 0, 0, flags, 0, 0, 0];
+        assembly.out[assembly.at..assembly.at + OPT_BYTES].copy_from_slice(&opt);
+        assembly.at += OPT_BYTES;
+        assembly.counts[2] = assembly.counts[2].saturating_add(1);
+    }
+    let out = assembly.out;
+    out[2] = 0x80
+        | request.packet[2] & RECURSION_DESIRED
+        | u8::from(assembly.authoritative) << 2
+        | u8::from(assembly.truncated) << 1;
+    out[3] = request.packet[3] & CHECKING_DISABLED | (assembly.rcode.0 & 0xf) as u8;
+    for (count, field) in assembly.counts.iter().zip(out[6..HEADER_BYTES].chunks_exact_mut(2)) {
+        field.copy_from_slice(&count.to_be_bytes());
+    }
+    Verdict::Reply(assembly.at)
+}
+
+/// Answers queries that came by TCP, were signed, or that a worker left alone: for [`super::Nameserver::new`].
+pub fn answerer(zones: Zones, policy: Arc<ArcSwap<Policy>>) -> Box<super::AnswerQuery> {
+    thread_local! {
+        static WORKSPACE: RefCell<Workspace> = RefCell::new(Workspace::new(1));
+    }
+    Box::new(move |packet, client, key, bytes_max| {
+        let (zones, policy) = (zones.cell().load(), policy.load());
+        let context = Context { zones: &zones, policy: &policy };
+        WORKSPACE
+            .with_borrow_mut(|workspace| workspace.answer_parsed(&context, packet, client, key, bytes_max))
+    })
+}
+
+impl Workspace {
+    /// Answers a query that is known to be readable, without TSIG, in at most `bytes_max` octets. `None` = no response.
+    pub fn answer_parsed(
+        &mut self,
+        context: &Context<'_>,
+        packet: &[u8],
+        client: &Client,
+        key: Option<&Name>,
+        bytes_max: usize,
+    ) -> Option<Vec<u8>> {
+        let mut out = vec![0; bytes_max.min(MESSAGE_BYTES_MAX)];
+        let mut respond = |packet: &[u8]| {
+            let request = Request { packet, client: *client, key, bytes_max: Some(bytes_max) };
+            match self.respond(context, request, &mut out) {
+                Verdict::Reply(len) => Some(out[..len].to_vec()),
+                Verdict::Drop | Verdict::Slow => None,
+            }
+        };
+        respond(packet).or_else(|| {
+            let message = Message::parse(packet).ok()?;
+            let question = message.question()?;
+            let refusal = match (question.qclass, question.qtype) {
+                (Class::IN, RrType::AXFR | RrType::IXFR | RrType::TKEY) => Some(Rcode::FORMERR),
+                (Class::IN, _) => None,
+                _ => Some(Rcode::REFUSED),
+            };
+            let plain = |header: &Header, edns: Option<Edns>| {
+                let mut writer = Writer::new(MESSAGE_BYTES_MAX);
+                writer.question(&question.name, question.qtype, question.qclass).ok()?;
+                if let Some(edns) = edns {
+                    writer.opt(&edns, Rcode::NOERROR).ok()?;
+                }
+                Some(writer.finish(header))
+            };
+            let edns = message.edns.as_ref();
+            match refusal {
+                Some(rcode) => {
+                    let edns =
+                        edns.map(|edns| Edns { udp_size: context.policy.edns_udp_size, ..edns.response() });
+                    plain(&message.header.response(rcode), edns)
+                }
+                // The same question without whatever came with it.
+                None => respond(&plain(
+                    &message.header,
+                    edns.map(|edns| Edns { options: Vec::new(), ..edns.clone() }),
+                )?),
+            }
+        })
+    }
+}

@@ -1,6 +1,7 @@
 //! Sockets: what arrives, within limits, and what leaves.
 //!
 //! ```text
+//! UDP  worker per core: packets in batches ─► nameserver::query, or Nameserver::handle ─► packets
 //! TCP  listener ─► connection: { length, message }* ─► Nameserver::handle ─► responses, transfers
 //! ```
 //!
@@ -10,4 +11,5 @@
 //! Not here: what a request means (`nameserver`), which addresses to listen on (`config`, `daemon`).
 
 pub mod tcp;
-pub mod udp_plain;
+pub mod udp;
+mod udp_batch;

@@ -28,6 +28,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Contents {
     apex: Arc<Name>,
+    apex_labels: usize,
     root: Option<trie::Node>,
     records: u64,
     wildcards: u64,
@@ -131,12 +132,23 @@ impl Contents {
 
     /// A zone without any record, for filling with [`Contents::put`]; `serial` is 0 until it has an SOA.
     pub fn empty(apex: Name) -> Contents {
-        Contents { apex: Arc::new(apex), root: None, records: 0, wildcards: 0 }
+        Contents {
+            apex_labels: apex.label_count(),
+            apex: Arc::new(apex),
+            root: None,
+            records: 0,
+            wildcards: 0,
+        }
     }
 
     /// The apex name.
     pub fn apex(&self) -> &Name {
         &self.apex
+    }
+
+    /// How many labels the apex has, the root label not counted.
+    pub fn apex_labels(&self) -> usize {
+        self.apex_labels
     }
 
     /// The SOA serial.

@@ -118,22 +118,33 @@ impl Key {
 
     /// Makes this the key of the labels of `lower` at `offsets` (leftmost first).
     pub(super) fn set(&mut self, lower: &[u8], offsets: &[u8]) {
-        let mut len = 0;
+        self.len = 0;
         for (depth, &offset) in offsets.iter().rev().enumerate() {
-            for &byte in label_at(lower, offset) {
-                self.codes[len] = TABLE.first[byte as usize];
-                len += 1;
-                let second = TABLE.second[byte as usize];
-                if second != NOBYTE {
-                    self.codes[len] = second;
-                    len += 1;
-                }
-            }
-            self.codes[len] = END;
-            len += 1;
-            self.bounds[depth + 1] = len as u16;
+            self.push_label(label_at(lower, offset));
+            self.bounds[depth + 1] = self.len;
         }
-        self.len = len as u16;
+    }
+
+    #[inline]
+    fn push_label(&mut self, label: &[u8]) {
+        let mut len = self.len();
+        for &byte in label {
+            self.codes[len] = TABLE.first[byte as usize];
+            len += 1;
+            let second = TABLE.second[byte as usize];
+            if second != NOBYTE {
+                self.codes[len] = second;
+                len += 1;
+            }
+        }
+        self.codes[len] = END;
+        self.len = len as u16 + 1;
+    }
+
+    /// Makes this the key of the wildcard below its first `labels` labels from the apex down.
+    pub(super) fn set_wildcard(&mut self, labels: usize) {
+        self.len = self.bounds[labels];
+        self.push_label(b"*");
     }
 
     /// The code at `offset`; behind the end it is [`NOBYTE`].

@@ -112,7 +112,8 @@ impl Leaf {
         self.header().flags & (CUT | DNAME) != 0
     }
 
-    pub(super) fn is_wildcard(&self) -> bool {
+    /// Whether the owner's leftmost label is an asterisk.
+    pub fn is_wildcard(&self) -> bool {
         self.header().flags & WILDCARD != 0
     }
 
@@ -226,27 +227,41 @@ impl Relocation {
     }
 }
 
-/// A name that stands in a message already, or has to be written.
+/// A name for a message: labels to be written, then the rest, which stands in the message already if a pointer can
+/// reach it.
 #[derive(Clone, Copy, Debug)]
 pub struct PlacedName<'a> {
-    /// Where it stands, if a pointer can reach it.
+    /// The labels in front: wire format without a root label.
+    pub prefix: &'a [u8],
+    /// Where the rest stands.
     pub offset: Option<u16>,
-    /// The name, uncompressed.
+    /// The rest, uncompressed.
     pub wire: &'a [u8],
 }
 
-impl PlacedName<'_> {
-    fn pointer(&self) -> Option<[u8; 2]> {
-        self.offset
-            .filter(|&offset| offset as usize <= POINTER_OFFSET_MAX)
-            .map(|offset| (0xc000 | offset).to_be_bytes())
+impl<'a> PlacedName<'a> {
+    /// A name that stands at `at`.
+    pub fn at(at: usize, wire: &'a [u8]) -> PlacedName<'a> {
+        PlacedName {
+            prefix: &[],
+            offset: u16::try_from(at).ok().filter(|&at| at as usize <= POINTER_OFFSET_MAX),
+            wire,
+        }
     }
 
-    fn append_to(&self, out: &mut Vec<u8>) {
-        match self.pointer() {
-            Some(pointer) => out.extend_from_slice(&pointer),
-            None => out.extend_from_slice(self.wire),
-        }
+    /// The name as two octets, if it is nothing but a pointer.
+    #[inline]
+    fn pointer(&self) -> Option<[u8; 2]> {
+        self.offset.filter(|_| self.prefix.is_empty()).map(|offset| (0xc000 | offset).to_be_bytes())
+    }
+
+    /// Hands the octets of the name to `append`, in up to two pieces.
+    pub fn write<R>(&self, mut append: impl FnMut(&[u8]) -> R) {
+        append(self.prefix);
+        match self.offset {
+            Some(offset) => append(&(0xc000 | offset).to_be_bytes()),
+            None => append(self.wire),
+        };
     }
 }
 
@@ -347,12 +362,12 @@ impl<'a> StoredRrset<'a> {
         let mut record = Vec::new();
         for stored in stored_records(self.records) {
             record.clear();
-            owner.append_to(&mut record);
+            owner.write(|octets| record.extend_from_slice(octets));
             record.extend_from_slice(&self.records[stored.start - RECORD_HEAD_BYTES + 2..stored.start]);
             let rdata_at = record.len();
             self.expand(stored, &mut record, |target, record| match target {
-                Target::Owner => owner.append_to(record),
-                _ => apex.append_to(record),
+                Target::Owner => owner.write(|octets| record.extend_from_slice(octets)),
+                _ => apex.write(|octets| record.extend_from_slice(octets)),
             });
             let rdlength = u16::try_from(record.len() - rdata_at).ok()?;
             record[rdata_at - 2..rdata_at].copy_from_slice(&rdlength.to_be_bytes());

@@ -5,8 +5,9 @@
 //!                                       └──► Journal (IXFR)           behind a mutex: transfers and apply only
 //! ```
 
-use super::{Contents, journal::Journal};
+use super::{Contents, journal::Journal, lookup::LookupName};
 use crate::dns::Name;
+use crate::dns::name::labels;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
     collections::HashMap,
@@ -82,25 +83,44 @@ impl Zone {
 /// The zones by apex name. Immutable; a new table is published when a zone comes or goes.
 #[derive(Clone, Default)]
 pub struct ZoneTable {
-    zones: HashMap<Name, Arc<Zone>>,
+    /// By apex: wire format, lower case.
+    zones: HashMap<Box<[u8]>, Arc<Zone>>,
+    /// Bit n is set if the apex of some zone has n labels: other suffixes of a name need not be looked for.
+    label_counts: u128,
 }
 
 impl ZoneTable {
+    fn new(zones: HashMap<Box<[u8]>, Arc<Zone>>) -> ZoneTable {
+        let label_counts = zones.keys().fold(0, |counts, apex| counts | 1 << labels(apex).count());
+        ZoneTable { zones, label_counts }
+    }
+
     /// The zone with this apex.
     pub fn get(&self, apex: &Name) -> Option<&Arc<Zone>> {
-        self.zones.get(apex)
+        self.zones.get(apex.to_lowercase().as_wire())
     }
 
     /// The zone that encloses `name` most closely.
     pub fn find(&self, name: &Name) -> Option<&Arc<Zone>> {
-        let mut at = Some(name.clone());
-        while let Some(candidate) = at {
-            if let Some(zone) = self.zones.get(&candidate) {
-                return Some(zone);
+        let lower = name.to_lowercase();
+        let mut at = 0;
+        loop {
+            let suffix = lower.as_wire().get(at..)?;
+            match self.zones.get(suffix) {
+                Some(zone) => return Some(zone),
+                None if suffix.len() <= 1 => return None,
+                None => at += 1 + suffix[0] as usize,
             }
-            at = candidate.parent();
         }
-        None
+    }
+
+    /// The zone that encloses `name` without its first `skipped` labels most closely.
+    #[inline]
+    pub fn enclosing(&self, name: &LookupName, skipped: usize) -> Option<&Arc<Zone>> {
+        let label_count = name.label_count();
+        (skipped..=label_count)
+            .filter(|skipped| self.label_counts & 1 << (label_count - skipped) != 0)
+            .find_map(|skipped| self.zones.get(name.suffix(skipped)))
     }
 
     /// All zones, in no order.
@@ -137,18 +157,18 @@ impl Zones {
     /// Adds a zone, or replaces the one with the same apex.
     pub fn insert(&self, zone: Arc<Zone>) {
         self.0.rcu(|table| {
-            let mut next = ZoneTable::clone(table);
-            next.zones.insert(zone.name.clone(), Arc::clone(&zone));
-            next
+            let mut zones = table.zones.clone();
+            zones.insert(zone.name.to_lowercase().as_wire().into(), Arc::clone(&zone));
+            ZoneTable::new(zones)
         });
     }
 
     /// Takes a zone away.
     pub fn remove(&self, apex: &Name) {
         self.0.rcu(|table| {
-            let mut next = ZoneTable::clone(table);
-            next.zones.remove(apex);
-            next
+            let mut zones = table.zones.clone();
+            zones.remove(apex.to_lowercase().as_wire());
+            ZoneTable::new(zones)
         });
     }
 }

@@ -86,7 +86,7 @@ fn fixture() -> Fixture {
         }
     };
     // Echoes the query as a NOERROR response; its last octet says how much room there was.
-    let answer = |packet: &[u8], _: &Client, limit: usize| {
+    let answer = |packet: &[u8], _: &Client, _: Option<&Name>, limit: usize| {
         let message = Message::parse(packet).ok()?;
         assert_eq!(message.tsig_offset, None, "the query code never sees a TSIG");
         let question = message.question()?.clone();

@@ -50,7 +50,7 @@ async fn start(limits: Limits) -> Running {
         ..Policy::default()
     };
     let (sender, proposals) = mpsc::unbounded_channel();
-    let answer = |packet: &[u8], _: &Client, _: usize| {
+    let answer = |packet: &[u8], _: &Client, _: Option<&crate::dns::Name>, _: usize| {
         let header = Header::parse(packet)?;
         let mut response = packet.to_vec();
         header.response(Rcode::NOERROR).write(&mut response);
