@@ -1,4 +1,23 @@
-//! Skeleton: One log, the same state everywhere.
+//! One log, the same state everywhere.
+//!
+//! ```text
+//! proposer ──► proposals ──► driver ──► replica (consensus, guards, log_memory)      no IO, no clock
+//!                              │  ▲                    │ messages, operations, decided entries
+//!                              │  └── transport ◄──────┤ sessions: handshake, session   other nodes
+//!                              ├───── log_writer ◄─────┤ one fsync per turn             log.sqlite
+//!                              └───── state_machine ◄──┘ apply: command, window, load
+//!                                          └──► zone_writer, written behind             zones.sqlite
+//! ```
+//!
+//! Invariants: nothing leaves a node before what it promises is on its disk; zone data changes in
+//! `state_machine` only, in the order of the log; every command is applied at most once; a node whose memory and
+//! disk may differ stops (`failure`). `omnipaxos` is known to `consensus` and the files beside it only.
+//!
+//! Not here: who may propose what (`nameserver`), SQL (`store`), where a zone file comes from (`daemon`).
+//!
+//! Caveats: the member list is fixed for the life of a directory; a member that is away keeps the others' logs
+//! from being compacted; a node that lost its directory cannot come back under its old node id.
+
 pub mod command;
 mod consensus;
 pub mod driver;
@@ -29,5 +48,6 @@ pub mod transport;
 mod trouble;
 pub mod window;
 mod zone_writer;
+
 /// A member of the cluster: the `node-id` of the configuration, 1 to 2^32-1.
 pub type NodeId = u64;

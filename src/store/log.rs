@@ -172,8 +172,8 @@ pub struct LogStore {
 impl LogStore {
     /// Opens or creates `directory/log.sqlite`, raises the incarnation (durably), reads everything.
     ///
-    /// `members` are the node ids of the cluster in ascending order, `node_id` alone for a single node: the
-    /// promises in the log hold among them only.
+    /// `members` are the node ids of the cluster in any order, `node_id` alone for a single node: the promises in
+    /// the log hold among them only.
     ///
     /// # Errors
     /// [`OpenError`]: unusable directory, held by another process, newer schema, corrupt file, or the log of
@@ -186,6 +186,8 @@ impl LogStore {
         let lock = DirectoryLock::take(directory)?;
         let mut database = Database::open(directory, &KIND).await?;
         database.quick_check().await?;
+        let mut members = members.to_vec();
+        members.sort_unstable();
         let members = members.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
         let created = sqlx::query(CREATE)
             .bind(clock::random_u64() as i64)
@@ -484,7 +486,8 @@ mod tests {
             assert_eq!(store.peer_store_id(3).await.expect("read"), None);
             store.set_peer_store_id(3, u64::MAX).await.expect("write");
             store.close().await.expect("close");
-            let (mut store, second, _) = open(directory.path()).await.expect("reopen");
+            let reordered = LogStore::open(directory.path(), 2, &[3, 1, 2]).await;
+            let (mut store, second, _) = reordered.expect("the same members");
             assert_eq!(second, Identity { incarnation: 2, ..first });
             assert_eq!(store.peer_store_id(3).await.expect("read"), Some(u64::MAX));
         });
