@@ -7,6 +7,7 @@ mod harness;
 mod answers;
 mod bigzone;
 mod checkconf;
+mod checkzone;
 mod cluster;
 mod compare_bind;
 mod crash;

@@ -8,6 +8,7 @@
 //! same program when invoked through a link of BIND's name; the others are read by clap.
 
 pub mod checkconf;
+pub mod checkzone;
 pub mod demo;
 pub mod getopt;
 pub mod logging;
@@ -42,6 +43,7 @@ pub fn bind_command(command: &str, args: &[OsString]) -> Option<i32> {
 fn run(command: &str, program: &str, args: &[OsString]) -> Option<i32> {
     match command {
         "named" => Some(named::named(program, args)),
+        "checkzone" | "compilezone" => Some(checkzone::checkzone(program, args)),
         "checkconf" => Some(checkconf::checkconf(program, args)),
         _ => None,
     }

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::dns::{Class, Name, RrType};
+use crate::dns::{Class, Name, RrType, rdata};
+use crate::zone::check::{Finding, Glue, Trouble};
 
 /// Whether a zone with this diagnostic can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +196,7 @@ impl Kind {
 }
 
 /// A name as BIND writes it in messages: without the final dot.
-pub(crate) struct Bare<'a>(pub(crate) &'a Name);
+struct Bare<'a>(&'a Name);
 
 impl fmt::Display for Bare<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -290,6 +291,82 @@ impl fmt::Display for Diagnostic {
             Kind::Generate(reason) => write!(f, "$GENERATE: {file}:{line}: {reason}"),
             Kind::Conflict { owner, reason } => {
                 write!(f, "dns_master_load: {file}:{line}: {}: {reason}", Bare(owner))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::NoAddress(glue) => {
+                let what = match glue {
+                    Glue::None => "",
+                    Glue::Required => "REQUIRED GLUE ",
+                    Glue::Sibling => "SIBLING GLUE ",
+                };
+                write!(f, "has no {what}address records (A or AAAA)")
+            }
+            Trouble::Cname => f.write_str("is a CNAME (illegal)"),
+            Trouble::BelowDname(dname) => write!(f, "is below a DNAME '{}' (illegal)", Bare(dname)),
+        }
+    }
+}
+
+/// An algorithm as a number and, in parentheses, its mnemonic.
+struct Algorithm(u8);
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match rdata::algorithm_name(self.0) {
+            Some(mnemonic) => write!(f, "{} ({mnemonic})", self.0),
+            None => write!(f, "{0} ({0})", self.0),
+        }
+    }
+}
+
+/// What BIND says behind `zone Z/IN: `.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Finding::SoaCount(count) => write!(f, "has {count} SOA records"),
+            Finding::NoNs => f.write_str("has no NS records"),
+            Finding::ApexNs { target, trouble } => write!(f, "NS '{}' {trouble}", Bare(target)),
+            Finding::Target { owner, rtype, target, trouble } => {
+                write!(f, "{}/{rtype} '{}' {trouble}", Bare(owner), Bare(target))
+            }
+            Finding::Outside { owner, rtype, target } => {
+                let (owner, target) = (Bare(owner), Bare(target));
+                write!(f, "{owner}/{rtype} '{target}' (out of zone) has no addresses records (A or AAAA)")
+            }
+            Finding::SpfOnly(owner) => write!(
+                f,
+                "'{}' found type SPF record but no SPF TXT record found, add matching type TXT record",
+                Bare(owner)
+            ),
+            Finding::Duplicates { owner, rtype } => {
+                write!(f, "{}/{rtype} has semantically identical records", Bare(owner))
+            }
+            Finding::DeprecatedAlgorithm { owner, rtype, algorithm } => {
+                write!(f, "{}/{rtype} deprecated algorithm {}", Bare(owner), Algorithm(*algorithm))
+            }
+            Finding::DeprecatedDigest { owner, digest } => {
+                let mnemonic = if *digest == 1 { "SHA-1" } else { "GOST" };
+                write!(f, "{}/DS deprecated digest type {digest} ({mnemonic})", Bare(owner))
+            }
+            // BIND: ends this one with an empty line.
+            Finding::DeprecatedKey(algorithm) => {
+                writeln!(f, "deprecated DNSKEY algorithm found: {}", Algorithm(*algorithm))
+            }
+            Finding::OnlyDeprecatedKeys => f.write_str("all DNSKEY algorithms found are deprecated"),
+            Finding::WeakKey { algorithm, key_tag } => {
+                let mnemonic = rdata::algorithm_name(*algorithm).unwrap_or("RSA");
+                write!(f, "weak {mnemonic} ({algorithm}) key found (exponent=3, id={key_tag})")
+            }
+            Finding::UnknownNsec3Hash(hash) => write!(f, "unsupported nsec3 hash algorithm: {hash}"),
+            Finding::NoNsec3Hash => f.write_str("no supported nsec3 hash algorithm"),
+            Finding::Nsec3Iterations(iterations) => {
+                write!(f, "excessive NSEC3PARAM iterations {iterations} > 150")
             }
         }
     }

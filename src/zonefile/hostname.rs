@@ -49,6 +49,8 @@ pub(super) fn is_owner(owner: &Name, rtype: RrType) -> bool {
             }
             labels.all(is_host_label)
         }
+        // OPT, which is no record of a zone; BIND says this of it as well.
+        41 => owner.is_root(),
         // NSEC3: a hash in base32hex.
         50 => owner.labels().next().is_some_and(|label| {
             !label.is_empty() && data_encoding::BASE32HEX_NOPAD.decode(&label.to_ascii_uppercase()).is_ok()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::diagnostics::{CNAME_AND_OTHER, Diagnostic, Kind, NOT_SINGLE, Severity, WILDCARD_NS};
 use super::{Options, Outcome, RecordRef, reader};
-use crate::dns::{Name, RrType, name};
+use crate::dns::{Name, RrType, name, rdata};
 use crate::zone::Contents;
 use crate::zone::contents::Builder;
 
@@ -73,7 +73,7 @@ fn run(apex: &Name, read: impl Fn(&mut dyn FnMut(RecordRef<'_>)) -> Outcome) -> 
         .map(|node| node.owner())
         .collect();
     if !suspects.is_empty() {
-        report_conflicts(&suspects, &mut outcome, read);
+        report_conflicts(suspects, &mut outcome, read);
     }
     let contents = contents.filter(|_| outcome.first_error().is_none());
     Loaded { contents, outcome, has_soa, has_ns }
@@ -130,43 +130,73 @@ fn conflict(shape: &Shape) -> Option<&'static str> {
     (shape.is_wildcard && shape.types.contains(&RrType::NS)).then_some(WILDCARD_NS)
 }
 
+/// An owner whose records do not go together, as far as it has been read again.
+#[derive(Default)]
+struct Suspect {
+    shape: Shape,
+    seen: Vec<(RrType, Vec<u8>)>,
+    /// The blocks of lines that brought a conflict about.
+    found: Vec<Found>,
+}
+
+struct Found {
+    file: Arc<str>,
+    block: u32,
+    owner_line: u32,
+    last_line: u32,
+    reason: &'static str,
+}
+
+impl Suspect {
+    fn read(&mut self, record: &RecordRef<'_>) {
+        let rdata = rdata::canonical(record.rtype, record.rdata);
+        if !self.seen.iter().any(|(rtype, seen)| (*rtype, seen) == (record.rtype, &rdata)) {
+            if self.shape.types.contains(&record.rtype) {
+                self.shape.repeated.push(record.rtype);
+            }
+            self.shape.types.push(record.rtype);
+            self.shape.is_wildcard = name::labels(record.owner).next() == Some(b"*");
+            self.seen.push((record.rtype, rdata));
+        }
+        let Some(reason) = conflict(&self.shape) else { return };
+        let (owner_line, last_line) = (record.owner_line, record.line);
+        match self.found.last_mut().filter(|last| last.file == *record.file && last.block == record.block) {
+            Some(last) => (last.owner_line, last.last_line) = (owner_line, last_line),
+            None => {
+                let file = Arc::clone(record.file);
+                self.found.push(Found { file, block: record.block, owner_line, last_line, reason });
+            }
+        }
+    }
+}
+
 /// Reads once more and reports each conflict at the block of lines in which it comes about, as BIND does.
 fn report_conflicts(
-    suspects: &[Name],
+    suspects: Vec<Name>,
     outcome: &mut Outcome,
     read: impl Fn(&mut dyn FnMut(RecordRef<'_>)) -> Outcome,
 ) {
-    let mut owners: HashMap<&Name, (Shape, Vec<(RrType, Vec<u8>)>)> =
-        suspects.iter().map(|owner| (owner, Default::default())).collect();
-    let mut found: Vec<(Arc<str>, u32, u32, Name, &'static str)> = Vec::new();
+    let mut owners: HashMap<Name, Suspect> =
+        suspects.iter().map(|owner| (owner.clone(), Suspect::default())).collect();
     read(&mut |record| {
-        let Ok(owner) = Name::from_wire(record.owner) else { return };
-        let Some((shape, seen)) = owners.get_mut(&owner) else { return };
-        let rdata = crate::dns::rdata::canonical(record.rtype, record.rdata);
-        if seen.contains(&(record.rtype, rdata.clone())) {
-            return;
-        }
-        if seen.iter().any(|(rtype, _)| *rtype == record.rtype) {
-            shape.repeated.push(record.rtype);
-        }
-        seen.push((record.rtype, rdata));
-        shape.types.push(record.rtype);
-        shape.is_wildcard = name::labels(record.owner).next() == Some(b"*");
-        if let Some(reason) = conflict(shape) {
-            let same = |known: &&mut (Arc<str>, u32, u32, Name, &str)| {
-                known.1 == record.owner_line && known.3 == owner
-            };
-            match found.iter_mut().find(same) {
-                Some(known) => known.2 = record.line,
-                None => found.push((Arc::clone(record.file), record.owner_line, record.line, owner, reason)),
-            }
+        if let Some(suspect) = Name::from_wire(record.owner).ok().and_then(|owner| owners.get_mut(&owner)) {
+            suspect.read(&record);
         }
     });
-    for (file, owner_line, last_line, owner, reason) in found {
-        let behind = |diagnostic: &Diagnostic| diagnostic.file == file && diagnostic.line > last_line;
-        let at = outcome.diagnostics.iter().position(behind).unwrap_or(outcome.diagnostics.len());
-        let kind = Kind::Conflict { owner, reason };
-        let diagnostic = Diagnostic { file, line: owner_line, severity: Severity::Error, kind };
-        outcome.diagnostics.insert(at, diagnostic);
+    for owner in suspects {
+        for found in owners.remove(&owner).map_or(Vec::new(), |suspect| suspect.found) {
+            let behind =
+                |diagnostic: &Diagnostic| diagnostic.file == found.file && diagnostic.line > found.last_line;
+            let at = outcome.diagnostics.iter().position(behind).unwrap_or(outcome.diagnostics.len());
+            outcome.diagnostics.insert(
+                at,
+                Diagnostic {
+                    file: found.file,
+                    line: found.owner_line,
+                    severity: Severity::Error,
+                    kind: Kind::Conflict { owner: owner.clone(), reason: found.reason },
+                },
+            );
+        }
     }
 }

@@ -30,29 +30,12 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use crate::zone::check::Check;
 pub use diagnostics::{Diagnostic, Kind, Near, Severity};
 pub use load::{Loaded, load, load_bytes};
 pub use writer::{write_record, write_zone};
 
 use crate::dns::{Name, RrType};
-
-/// What to do about something that is doubtful but legal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
-    /// Nothing.
-    Ignore,
-    /// Report it.
-    Warn,
-    /// Refuse the zone.
-    Fail,
-}
-
-impl Check {
-    /// The severity of a report.
-    pub fn severity(self) -> Severity {
-        if self == Check::Fail { Severity::Error } else { Severity::Warning }
-    }
-}
 
 /// How strict the reader is.
 #[derive(Clone, Debug)]
@@ -103,6 +86,8 @@ pub struct RecordRef<'a> {
     pub line: u32,
     /// The line on which its owner was last written.
     pub owner_line: u32,
+    /// The same for records of one file whose owner is the same and stands in one run of lines.
+    pub block: u32,
 }
 
 /// What there is to say about a file that has been read.

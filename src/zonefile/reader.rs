@@ -29,6 +29,8 @@ pub(super) struct Reader<'s, F> {
     warned_1035: bool,
     warned_expired: bool,
     warned_old_dnssec: bool,
+    /// Set when reading on makes no sense.
+    stopped: bool,
     /// The files being read, outermost first.
     stack: Vec<PathBuf>,
     rdata: Vec<u8>,
@@ -44,8 +46,10 @@ struct File {
     drop: bool,
     /// Whether `$ORIGIN` stood right before.
     origin_changed: bool,
-    /// The line the current owner was first written on.
+    /// The line the current owner was last written on.
     owner_line: u32,
+    /// Counts the changes of the current owner.
+    block: u32,
     /// The RRsets of the current owner so far: type, covered type, TTL.
     rrsets: Vec<(RrType, [u8; 2], u32)>,
 }
@@ -53,7 +57,7 @@ struct File {
 impl File {
     fn new(name: Arc<str>, origin: Name) -> File {
         let (owner, rrsets) = (Vec::new(), Vec::new());
-        File { name, origin, owner, drop: false, origin_changed: false, owner_line: 0, rrsets }
+        File { name, origin, owner, drop: false, origin_changed: false, owner_line: 0, block: 0, rrsets }
     }
 
     fn owner_name(&self) -> Name {
@@ -88,6 +92,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             warned_1035: false,
             warned_expired: false,
             warned_old_dnssec: false,
+            stopped: false,
             stack: Vec::new(),
             rdata: Vec::new(),
         }
@@ -118,7 +123,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         let mut file = File::new(shown, origin);
         let mut lexer = Lexer::new(bytes);
         let mut line = Line::default();
-        while lexer.next_line(&mut line) {
+        while !self.stopped && lexer.next_line(&mut line) {
             // A line that is given up has been reported; the next one is read all the same.
             let _ = self.line(&mut file, &mut line, lexer.file());
         }
@@ -208,9 +213,10 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             self.rdata = owner;
             return Err(self.error(file, line.number, Kind::Syntax(rdata::name_reason(error))));
         }
+        file.owner_line = line.number;
         if file.owner != owner {
             std::mem::swap(&mut file.owner, &mut owner);
-            file.owner_line = line.number;
+            file.block += 1;
             file.rrsets.clear();
             file.drop = !name::is_at_or_below(&file.owner, self.zone.as_wire());
             if self.options.check_wildcard != Check::Ignore
@@ -386,7 +392,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         if check != Check::Ignore && !file.drop {
             let owner = file.owner_name();
             if !hostname::is_owner(&owner, rtype) {
-                self.report(file, line.number, check.severity(), Kind::BadOwner(owner));
+                self.report(file, line.number, severity(check), Kind::BadOwner(owner));
             }
         }
         Ok(())
@@ -399,7 +405,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         let target = self.token(file, line, index)?;
         if is_address(target) {
             let kind = Kind::NsIsAddress(String::from_utf8_lossy(target).into_owned());
-            self.report(file, line.number, self.options.check_ns.severity(), kind);
+            self.report(file, line.number, severity(self.options.check_ns), kind);
         }
         Ok(())
     }
@@ -508,6 +514,8 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         }
         match self.options.max_ttl {
             Some(maximum) if self.ttl > maximum => {
+                // BIND: stops here. With a wrong maximum every record would be reported.
+                self.stopped = true;
                 Err(self.error(file, line.number, Kind::TtlAboveMaximum { ttl: self.ttl, maximum }))
             }
             _ => Ok(()),
@@ -539,6 +547,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             file: &file.name,
             line,
             owner_line: file.owner_line,
+            block: file.block,
         });
         Ok(())
     }
@@ -637,6 +646,11 @@ fn near(token: Option<&Token<'_>>, line: &Line<'_>) -> Near {
             None => Near::EndOfLine,
         },
     }
+}
+
+/// The severity of a report.
+fn severity(check: Check) -> Severity {
+    if check == Check::Fail { Severity::Error } else { Severity::Warning }
 }
 
 /// A class by its mnemonic or as CLASSnnn (RFC 3597 §5).

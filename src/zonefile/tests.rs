@@ -327,7 +327,7 @@ fn records_that_exclude_each_other_refuse_the_zone() {
         assert_eq!(texts, said, "{body}");
         assert_eq!(loaded.contents.is_some(), said.is_empty());
     };
-    check("a A 1.1.1.1\na CNAME b\n", &["dns_master_load: f:4: a.example: CNAME and other data"]);
+    check("a A 1.1.1.1\na CNAME b\n", &["dns_master_load: f:5: a.example: CNAME and other data"]);
     check(
         "a A 1.1.1.1\nb A 1.1.1.1\na CNAME b\nc A 1.1\n",
         &[
@@ -335,7 +335,7 @@ fn records_that_exclude_each_other_refuse_the_zone() {
             "dns_rdata_fromtext: f:7: near '1.1': bad dotted quad",
         ],
     );
-    check("a CNAME b\na CNAME c\n", &["dns_master_load: f:4: a.example: multiple RRs of singleton type"]);
+    check("a CNAME b\na CNAME c\n", &["dns_master_load: f:5: a.example: multiple RRs of singleton type"]);
     check("a CNAME b\na CNAME B\na NSEC b A\n", &[]);
     check("*.a NS ns\n", &["dns_master_load: f:4: *.a.example: invalid NS owner name (wildcard)"]);
     check(

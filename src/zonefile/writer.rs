@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use crate::dns::{RrType, name, rdata};
 use crate::zone::Contents;
 
-/// Where TTL and RDATA begin in a line, counted with tab stops every eight.
+/// Where TTL and RDATA begin in a line.
 const TTL_COLUMN: usize = 46;
 const RDATA_COLUMN: usize = 64;
+const TAB_WIDTH: usize = 8;
 
 /// Writes every record on one line of its own, owners in canonical order, SOA and NS before other types.
 pub fn write_zone(contents: &Contents, out: &mut impl Write) -> io::Result<()> {
@@ -43,31 +44,41 @@ fn order(rtype: RrType, first_rdata: &[u8]) -> (u32, bool) {
 
 /// Appends a record as one line, with its newline.
 pub fn write_record(owner: &[u8], rtype: RrType, ttl: u32, rdata: &[u8], out: &mut String) {
-    let start = out.len();
-    name::write_text(owner, out);
-    let column = pad(out.len() - start, TTL_COLUMN, out);
-    let start = out.len();
-    write!(out, "{ttl} IN {rtype}").expect("writing to a String does not fail");
-    pad(column + out.len() - start, RDATA_COLUMN, out);
+    let mut line = Columns { text: out, at: 0 };
+    line.put(|text| name::write_text(owner, text));
+    line.indent(TTL_COLUMN);
+    line.put(|text| write!(text, "{ttl}").expect("writing to a String does not fail"));
+    line.indent(0);
+    line.put(|text| text.push_str("IN"));
+    line.indent(0);
+    line.put(|text| rdata::write_mnemonic(rtype, text));
+    line.indent(RDATA_COLUMN);
     rdata::write_text(rtype, rdata, out);
     out.push('\n');
 }
 
-/// Fills with tabs and then blanks from one column to another, with one blank at least; returns where it ends.
-fn pad(from: usize, to: usize, out: &mut String) -> usize {
-    if from >= to {
-        out.push(' ');
-        return from + 1;
+/// A line that knows its column.
+struct Columns<'a> {
+    text: &'a mut String,
+    at: usize,
+}
+
+impl Columns<'_> {
+    fn put(&mut self, write: impl FnOnce(&mut String)) {
+        let start = self.text.len();
+        write(self.text);
+        self.at += self.text.len() - start;
     }
-    let mut at = from;
-    while at / 8 < to / 8 {
-        out.push('\t');
-        at = (at / 8 + 1) * 8;
+
+    /// Fills with tabs and then blanks up to a column, or to the next one if that is past.
+    fn indent(&mut self, column: usize) {
+        let to = column.max(self.at + 1);
+        let tabs = to / TAB_WIDTH - self.at / TAB_WIDTH;
+        let from = if tabs > 0 { to / TAB_WIDTH * TAB_WIDTH } else { self.at };
+        self.text.extend(std::iter::repeat_n('\t', tabs));
+        self.text.extend(std::iter::repeat_n(' ', to - from));
+        self.at = to;
     }
-    for _ in at..to {
-        out.push(' ');
-    }
-    to
 }
 
 #[cfg(test)]

@@ -131,12 +131,27 @@ pub fn names(rtype: RrType, rdata: &[u8]) -> impl Iterator<Item = EmbeddedName> 
     walk::Names::new(rtype, rdata)
 }
 
+/// Whether a type has names in which even the case tells records apart (RFC 6840 §5.1 and later types).
+pub fn has_plain_names(rtype: RrType) -> bool {
+    walk::has_plain_names(rtype)
+}
+
+/// The mnemonic of a DNSSEC algorithm.
+pub fn algorithm_name(algorithm: u8) -> Option<&'static str> {
+    key::name_of(key::ALGORITHMS, u16::from(algorithm))
+}
+
 /// The mnemonic of a type ("A", "TYPE65280").
 pub fn mnemonic(rtype: RrType) -> Cow<'static, str> {
     match table::by_number(rtype) {
         Some(row) => Cow::Borrowed(row.mnemonic),
         None => Cow::Owned(format!("TYPE{}", rtype.0)),
     }
+}
+
+/// Appends what [`mnemonic`] returns.
+pub fn write_mnemonic(rtype: RrType, out: &mut String) {
+    print::write_type(rtype, out);
 }
 
 /// A type from its mnemonic or TYPEnnn (RFC 3597 §5), in any case.
