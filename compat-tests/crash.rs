@@ -174,3 +174,27 @@ fn five_nodes_go_on_when_two_are_killed() {
     watch.finish();
     println!("five nodes, two killed, 5 rounds: {}; resumed: {}", books.summary(), resumed.summary());
 }
+
+/// Whether the books complain about a zone with just this owner.
+fn complains(books: &Books, owner: &str) -> bool {
+    let record = Rr::new(&format!("{owner}.{ZONE}"), wire::A, 300, &[10, 0, 0, 1]);
+    std::panic::catch_unwind(|| books.check("a made-up server", &[record])).is_err()
+}
+
+#[test]
+fn the_books_notice_what_is_lost_what_is_back_and_what_nobody_wrote() {
+    let owners = |names: &[&str]| names.iter().map(|name| format!("{name}.{ZONE}")).collect();
+    let books = Books {
+        present: owners(&["writer-0-0-1"]),
+        removed: owners(&["writer-0-0-2"]),
+        open: owners(&["writer-0-0-3"]),
+        ..Books::default()
+    };
+    assert!(!complains(&books, "writer-0-0-1"));
+    assert!(complains(&books, "www"), "an acknowledged addition is missing");
+    let books = Books { present: Default::default(), ..books };
+    assert!(!complains(&books, "writer-0-0-3"), "an update without an answer may have happened");
+    assert!(!complains(&books, "www"), "or not");
+    assert!(complains(&books, "writer-0-0-2"), "an acknowledged removal is back");
+    assert!(complains(&books, "writer-0-0-9"), "nobody wrote that");
+}
