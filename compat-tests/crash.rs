@@ -107,8 +107,8 @@ fn without_a_majority_reads_go_on_and_updates_fail_within_their_deadline() {
         return;
     }
     let mut rng = Rng::for_test("crash-two-down");
-    let site = Site::new("crash-two-down");
     for survivor_was_leader in [true, false] {
+        let site = Site::new(&format!("crash-two-down-{survivor_was_leader}"));
         let mut cluster = Cluster::start_new(&site, 3, &zones());
         let writers = Writers::start(WRITERS, 0, &cluster.servers(), ZONE, &mut rng);
         writers.await_acknowledged(100, RESUME_LIMIT);

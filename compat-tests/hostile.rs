@@ -143,6 +143,9 @@ fn crafted() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// Where Trimaran means to react in another way; see DEVIATIONS.md. The reaction is ours.
+const DEVIATIONS: [(&str, Option<(u16, u16)>); 1] = [("a pointer into the header", Some((wire::FORMERR, 0)))];
+
 /// What a server made of a packet: silence, or id, rcode and opcode of the response.
 fn reaction(server: SocketAddr, packet: &[u8]) -> Option<(u16, u16)> {
     let response = client::udp(server, packet, SILENCE)?;
@@ -164,7 +167,10 @@ fn broken_requests_get_the_rcode_or_the_silence_that_bind_has_for_them() {
     let all = crafted();
     for (name, packet) in &all {
         let (theirs, ours) = (reaction(bind.dns(), packet), reaction(subject.dns(), packet));
-        if theirs != ours {
+        let meant = DEVIATIONS.iter().find(|(deviation, _)| deviation == name).map(|(_, reaction)| *reaction);
+        if meant.is_some() && theirs == ours && Program::subject() == Program::Trimaran {
+            different.push(format!("{name}: listed in DEVIATIONS.md, but the same as BIND's: {ours:?}"));
+        } else if ours != meant.filter(|_| Program::subject() == Program::Trimaran).unwrap_or(theirs) {
             different.push(format!("{name}: BIND (rcode, opcode) {theirs:?}, Trimaran {ours:?}"));
         }
     }

@@ -126,16 +126,14 @@ impl Named {
         let mut text = format!(
             "options {{\n  directory \"{}\";\n  listen-on port {} {{ {}; }};\n  listen-on-v6 {{ none; }};\n  \
              recursion no;\n  empty-zones-enable no;\n  dnssec-validation no;\n  allow-transfer {{ 127.0.0.0/8; }};\n  \
-             notify no;\n  pid-file none;\n  session-keyfile none;\n  lock-file none;\n",
+             notify no;\n  pid-file none;\n  session-keyfile none;\n  lock-file none;\n  notify-delay 0;\n",
             directory.display(),
             dns.port(),
             dns.ip(),
         );
         if program == Program::Bind {
-            // Without these BIND tells a secondary after 5 s and asks a primary 20 times a second at most.
-            text.push_str(
-                "  notify-delay 0; notify-rate 1000; startup-notify-rate 1000; serial-query-rate 1000;\n",
-            );
+            // Without these BIND sends 20 messages a second to its secondaries and primaries at most.
+            text.push_str("  notify-rate 1000; startup-notify-rate 1000; serial-query-rate 1000;\n");
         }
         text.push_str("};\n");
         text.push_str(&tsig::KEY.statement());

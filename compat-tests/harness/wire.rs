@@ -19,6 +19,7 @@ pub const CLASS_NONE: u16 = 254;
 pub const CLASS_ANY: u16 = 255;
 
 pub const NOERROR: u16 = 0;
+pub const FORMERR: u16 = 1;
 pub const SERVFAIL: u16 = 2;
 pub const NXDOMAIN: u16 = 3;
 pub const REFUSED: u16 = 5;

@@ -13,6 +13,7 @@
 //!
 //! Not here: what any of the parts does.
 
+mod answering;
 mod policy;
 mod restore;
 mod seed;
@@ -41,7 +42,7 @@ use seed::{Seeded, Seeder, Standing};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -117,7 +118,7 @@ pub enum StartError {
 /// A running node.
 pub struct Running {
     driver: Option<DriverHandle>,
-    udp: Option<udp::Workers>,
+    udp: Arc<Mutex<Option<udp::Workers>>>,
     notify: NotifyOut,
     stop: watch::Sender<bool>,
     source: status::StatusSource,
@@ -153,7 +154,8 @@ impl Running {
         // Receivers that are gone have stopped already.
         let _ = self.stop.send(true);
         self.notify.stop();
-        if let Some(udp) = self.udp.take() {
+        let udp = self.udp.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(udp) = udp {
             udp.shutdown();
         }
     }
@@ -308,16 +310,32 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
             clock::unix_secs,
         ))
     };
-    let udp = udp::Workers::start(sockets.udp, Arc::clone(&nameserver), zones.clone(), Arc::clone(&policy))?;
     let (stop, stopped) = watch::channel(false);
     let _guard = runtime.enter();
     let tcp_limits =
         tcp::Limits { connections_max: config.options.tcp_clients as usize, ..tcp::Limits::default() };
-    let tcp = tcp::Server::new(nameserver, tcp_limits);
-    for listener in sockets.tcp {
-        let (tcp, listener, stopped) = (tcp.clone(), tokio_listener(listener)?, stopped.clone());
-        runtime.spawn(async move { tcp.serve(listener, stopped).await });
-    }
+    let tcp = tcp::Server::new(Arc::clone(&nameserver), tcp_limits);
+    let tcp_listeners = sockets.tcp.into_iter().map(tokio_listener).collect::<Result<Vec<_>, _>>()?;
+    let udp = Arc::new(Mutex::new(None));
+    runtime.spawn({
+        let (udp, stopped, status) = (Arc::clone(&udp), stopped.clone(), driver.status().clone());
+        let (zones, sockets) = (zones.clone(), sockets.udp);
+        async move {
+            answering::may_answer(status).await;
+            for listener in tcp_listeners {
+                let (tcp, stopped) = (tcp.clone(), stopped.clone());
+                tokio::spawn(async move { tcp.serve(listener, stopped).await });
+            }
+            // Under the lock, so that a node which is stopped right now does not start its workers afterwards.
+            let mut slot = udp.lock().unwrap_or_else(PoisonError::into_inner);
+            if !*stopped.borrow() {
+                match udp::Workers::start(sockets, nameserver, zones, policy) {
+                    Ok(workers) => *slot = Some(workers),
+                    Err(error) => abort_process(&format!("cannot answer over UDP: {error}")),
+                }
+            }
+        }
+    });
     let source = status_source(zones.clone(), driver.status().clone(), config.zones.len());
     for (listener, allow) in sockets.statistics {
         let listener = tokio_listener(listener)?;
@@ -340,15 +358,7 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         standing: standing(driver.status().clone()),
     };
     runtime.spawn(seed_all(config.zones, seeder));
-    Ok(Running {
-        driver: Some(driver),
-        udp: Some(udp),
-        notify,
-        stop,
-        source,
-        runtime: Some(runtime),
-        pid_file: None,
-    })
+    Ok(Running { driver: Some(driver), udp, notify, stop, source, runtime: Some(runtime), pid_file: None })
 }
 
 async fn open(

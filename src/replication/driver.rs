@@ -579,6 +579,7 @@ fn view(
         role: replica.role(),
         leader: replica.leader(),
         ready: replica.is_ready(),
+        log_end: replica.log_end(),
         decided_index: replica.decided_index(),
         applied_index: machine.applied_index(),
         compacted_index: replica.compacted_index(),

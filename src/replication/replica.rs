@@ -279,6 +279,11 @@ impl Replica {
         self.consensus.as_ref().map_or(0, Consensus::epoch)
     }
 
+    /// Index behind the last entry of the log, decided or not.
+    pub fn log_end(&self) -> u64 {
+        self.log.end()
+    }
+
     /// Index behind the last decided entry.
     pub fn decided_index(&self) -> u64 {
         self.log.decided_index()

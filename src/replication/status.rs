@@ -14,6 +14,8 @@ pub struct Status {
     pub leader: Option<NodeId>,
     /// Whether proposals can be decided, as far as this node knows.
     pub ready: bool,
+    /// Index behind the last entry of this node's log, decided or not.
+    pub log_end: u64,
     /// Index behind the last entry known to be decided.
     pub decided_index: u64,
     /// Entries below this index are in the zones that this node serves.
