@@ -34,6 +34,10 @@ use tokio::net::UdpSocket;
 /// Messages per second. BIND: `notify-rate` 20.
 pub const RATE_PER_SEC_DEFAULT: u32 = 20;
 
+/// Least time between messages about two changes of one zone to one target, whatever `notify-delay` says: under
+/// steady updates a NOTIFY per update would only use up the rate that other zones need.
+const DELAY_MIN: Duration = Duration::from_millis(100);
+
 /// Somebody to notify.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -50,7 +54,7 @@ pub struct Policy {
     pub also_notify: Vec<Target>,
     /// Whether the name servers in the zone's NS records are told (`notify yes`), or not (`notify explicit`).
     pub name_servers: bool,
-    /// The least time between messages about two changes (`notify-delay`).
+    /// The least time between messages about two changes (`notify-delay`); below 100 ms it counts as that.
     pub delay: Duration,
 }
 
@@ -211,7 +215,7 @@ impl Sender {
         let now = clock::monotonic();
         let mut is_scheduled = false;
         for target in targets::targets(policy, &contents, &zones, &self.settings.own_addresses) {
-            is_scheduled |= self.schedule.changed(now, apex, &target, policy.delay);
+            is_scheduled |= self.schedule.changed(now, apex, &target, policy.delay.max(DELAY_MIN));
         }
         if is_scheduled {
             tracing::info!("zone {}/IN: sending notifies (serial {})", apex.undotted(), contents.serial());

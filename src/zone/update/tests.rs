@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::zone::zone_text::{listing, record, zone};
+use proptest::prelude::*;
 
 const ZONE: &str = "
     example.  300 SOA ns hostmaster 5 3600 600 86400 60
@@ -546,4 +547,69 @@ fn serials_set_in_one_transaction_end_newer_than_they_began() {
     check(&[data.clone(), soa(6)], "5 -> 6");
     // Two steps of nearly half the circle would arrive behind the start.
     check(&[soa(0x7fff_0000), soa(0xfffe_0000)], "5 -> 2147418112");
+}
+
+/// One line of a prerequisite or update section, legal or not, about few names so that they meet.
+fn lines(prerequisites: bool) -> impl Strategy<Value = Vec<String>> {
+    let owner =
+        prop_oneof![Just("@"), Just("www"), Just("alias"), Just("sub"), Just("ns"), Just("q"), Just("x.q")];
+    let data = prop_oneof![
+        Just("A 192.0.2.1"),
+        Just("A 192.0.2.2"),
+        Just("AAAA ::1"),
+        Just("CNAME www"),
+        Just("NS ns2.other."),
+        Just("NS q"),
+        Just("MX 10 q"),
+        Just("DNAME q"),
+        Just("TXT \"a\""),
+        Just("DS 1 8 1 0101010101010101010101010101010101010101"),
+    ];
+    let line = (owner, data, 0..8u8).prop_map(move |(owner, data, form)| {
+        let rtype = data.split(' ').next().expect("a type");
+        let ttl = if prerequisites { 0 } else { 60 + u32::from(form % 2) };
+        match form {
+            0..4 => format!("{owner} IN {ttl} {data}"),
+            4 => format!("{owner} ANY 0 {rtype}"),
+            5 => format!("{owner} ANY 0 ANY"),
+            6 if prerequisites => format!("{owner} NONE 0 {rtype}"),
+            _ if prerequisites => format!("{owner} NONE 0 ANY"),
+            _ => format!("{owner} NONE 0 {data}"),
+        }
+    });
+    proptest::collection::vec(line, 0..if prerequisites { 2 } else { 5 })
+}
+
+proptest! {
+    #[test]
+    fn requests_in_one_transaction_do_what_they_do_one_by_one(
+        requests in proptest::collection::vec((lines(true), lines(false)), 1..8),
+    ) {
+        let refs = |lines: &[String]| lines.iter().map(|line| record(&"example.".parse().unwrap(), line)).collect();
+        let requests: Vec<UpdateRequest> = requests
+            .iter()
+            .map(|(prerequisites, updates)| UpdateRequest { prerequisites: refs(prerequisites), updates: refs(updates) })
+            .collect();
+        // The SOA differs in its serial only; it is the first line.
+        let data = |contents: &Contents| listing(contents)[1..].to_vec();
+        let start = zone(ZONE);
+        let (mut one_by_one, mut rcodes) = (start.clone(), Vec::new());
+        for request in &requests {
+            let mut transaction = Transaction::new(&one_by_one);
+            let rcode = transaction.apply(request);
+            let result = transaction.finish();
+            prop_assert!(rcode == Rcode::NOERROR || result.is_none(), "{} changed something", rcode);
+            if let Some((contents, _)) = result {
+                one_by_one = contents;
+            }
+            rcodes.push(rcode);
+        }
+        let mut transaction = Transaction::new(&start);
+        let together: Vec<Rcode> = requests.iter().map(|request| transaction.apply(request)).collect();
+        prop_assert_eq!(together, rcodes);
+        let end = transaction.finish().map_or_else(|| start.clone(), |(contents, _)| contents);
+        prop_assert_eq!(data(&end), data(&one_by_one));
+        // The helper checks that changeset, difference and new version agree.
+        changes(&start, &requests);
+    }
 }
