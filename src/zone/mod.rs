@@ -1,4 +1,16 @@
-//! Skeleton: One zone as data.
+//! One zone as data: what it holds, what a query finds in it, how it changes.
+//!
+//! ```text
+//! master file ──► Contents::builder ──► check ──► Contents ◄──lookup── query
+//! UPDATE ──► update::Transaction ──┐                 ▲
+//! edited master file ──► merge ────┴──► Changeset ───┘ Zone::publish ──► Journal ──► IXFR
+//! ```
+//!
+//! Invariants: pure (no IO, no clock, no randomness), so the same input gives the same zone on every node; a
+//! version that somebody holds never changes; readers never lock.
+//!
+//! Not here: reading and writing of master files (`zonefile`), rows of the store (`store`), in which order
+//! changes come (`replication`), messages (`nameserver`).
 pub mod changeset;
 pub mod check;
 pub mod contents;
