@@ -390,7 +390,9 @@ impl Workspace {
             let refusal = match (question.qclass, question.qtype) {
                 (Class::IN, RrType::AXFR | RrType::IXFR | RrType::TKEY) => Some(Rcode::FORMERR),
                 (Class::IN, _) => None,
-                _ => Some(Rcode::REFUSED),
+                (Class::CH | Class::HS, _) => Some(Rcode::REFUSED),
+                // BIND: a class that nobody knows.
+                _ => Some(Rcode::NOTIMP),
             };
             let plain = |header: &Header, edns: Option<Edns>| {
                 let mut writer = Writer::new(MESSAGE_BYTES_MAX);
@@ -416,3 +418,6 @@ impl Workspace {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,7 @@ pub struct Contents {
     apex_labels: usize,
     root: Option<trie::Node>,
     records: u64,
+    /// Owners that are a wildcard or below one.
     wildcards: u64,
 }
 
@@ -171,7 +172,7 @@ impl Contents {
         self.records
     }
 
-    /// Whether any owner is a wildcard.
+    /// Whether any name is a wildcard.
     pub(super) fn has_wildcards(&self) -> bool {
         self.wildcards > 0
     }
@@ -235,7 +236,7 @@ impl Contents {
     /// Without RDATA it is removed. An owner out of the zone changes nothing.
     pub fn put(&mut self, rrset: &Rrset) {
         let (rtype, ttl) = (rrset.rtype, rrset.ttl);
-        let mut groups: Vec<(RrType, u32, Vec<Box<[u8]>>)> = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         for rdata in &rrset.rdatas {
             let covered = covered_type(rtype, rdata);
             match groups.iter_mut().find(|group| group.0 == covered) {
@@ -255,7 +256,7 @@ impl Contents {
     }
 
     /// Gives groups of signatures that have nothing new the TTL they had.
-    fn keep_signature_ttls(&self, owner: &Name, groups: &mut [(RrType, u32, Vec<Box<[u8]>>)]) {
+    fn keep_signature_ttls(&self, owner: &Name, groups: &mut [Group]) {
         let Some(node) = self.node(owner) else { return };
         for (covered, ttl, rdatas) in groups {
             let Some(stored) = node.leaf.signatures(*covered) else { continue };
@@ -289,12 +290,12 @@ impl Contents {
         let new = draft.finish();
         if let Some(leaf) = &old {
             self.records -= leaf.record_count();
-            self.wildcards -= u64::from(leaf.is_wildcard());
+            self.wildcards -= u64::from(leaf.has_asterisk());
         }
         match new {
             Some(leaf) => {
                 self.records += leaf.record_count();
-                self.wildcards += u64::from(leaf.is_wildcard());
+                self.wildcards += u64::from(leaf.has_asterisk());
                 trie::insert(&mut self.root, &key, leaf);
             }
             None => {
@@ -370,6 +371,9 @@ impl<'a> Node<'a> {
         }
     }
 }
+
+/// Records of one covered type, with their TTL.
+type Group = (RrType, u32, Vec<Box<[u8]>>);
 
 type DecodedRow<'a> = (&'a [u8], Vec<(RrType, u32, &'a [u8])>);
 

@@ -356,3 +356,6 @@ pub fn covering<'v>(contents: &'v Contents, name: &mut LookupName, absent: Absen
     while walk.step(&key) {}
     walk.occluder().map(|(cut, _)| cut).filter(|cut| cut.rrset(RrType::NSEC).is_some())
 }
+
+#[cfg(test)]
+mod tests;
