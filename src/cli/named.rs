@@ -89,7 +89,7 @@ fn parse(args: &[OsString]) -> Result<Request, String> {
         user: None,
     };
     let mut options = Options::new("46c:Cd:D:E:fFgL:M:m:n:N:p:sS:t:T:U:u:vVx:X:h", args);
-    while let Some(step) = options.next() {
+    for step in options.by_ref() {
         match step {
             Step::Flag(b'4') if arguments.family == Family::V6 => {
                 return Err("only one of -4 and -6 can be specified".into());

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! master file ──► Contents::builder ──► check ──► Contents ◄──lookup── query
-//! UPDATE ──► update::Transaction ──┐                 ▲
-//! edited master file ──► merge ────┴──► Changeset ───┘ Zone::publish ──► Journal ──► IXFR
+//!                                                     ▲
+//! UPDATE ──► update::Transaction ──► Changeset ───────┘ Zone::publish ──► Journal ──► IXFR
 //! ```
 //!
 //! Invariants: pure (no IO, no clock, no randomness), so the same input gives the same zone on every node; a
@@ -18,7 +18,6 @@ pub mod journal;
 mod key;
 pub mod leaf;
 pub mod lookup;
-pub mod merge;
 pub mod serial;
 pub mod table;
 mod trie;

@@ -14,6 +14,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+/// Changesets in order, each continuing the one before.
+pub type History = Vec<Arc<super::Changeset>>;
+
 /// A zone that is served: its current version and the journal for IXFR.
 pub struct Zone {
     name: Name,
@@ -72,7 +75,7 @@ impl Zone {
     }
 
     /// A version and the changesets that lead to it from `serial`, taken together.
-    pub fn since(&self, serial: u32) -> Option<(Arc<Contents>, Option<Vec<Arc<super::Changeset>>>)> {
+    pub fn since(&self, serial: u32) -> Option<(Arc<Contents>, Option<History>)> {
         let journal = self.journal.lock().expect("no panic while the journal is held");
         let contents = self.contents()?;
         let changesets = journal.since(serial);
