@@ -286,6 +286,12 @@ impl World {
                 self.stats.pauses += 1;
             }
         }
+        if self.chance(2) {
+            let id = self.any_node();
+            if let Some(process) = &mut self.node(id).process {
+                process.replica.resign();
+            }
+        }
         if self.chance(5) {
             let id = self.any_node();
             let slowness = *self.rng.pick(&[2, 6, 6, 30, 150]);

@@ -303,6 +303,10 @@ impl Consensus {
     }
 
     fn hold(&mut self, entry: EntryBytes) -> Result<(), EntryBytes> {
+        if self.held.iter().any(|held| EntryBytes::ptr_eq(held, &entry)) {
+            // Proposed again before it had left: once is enough.
+            return Ok(());
+        }
         if self.held_bytes + entry.len() > self.config.held_bytes_max {
             return Err(entry);
         }
