@@ -35,8 +35,6 @@ struct Scenario {
     guards: Guards,
     /// Steps with faults. A step is about a millisecond, an election round 20 of them.
     steps: u64,
-    /// Each node makes a new proposal in this many of 1000 steps.
-    proposing: usize,
     /// Messages are lost, repeated and reordered without the session noticing, which TCP rules out. The core is
     /// expected to survive it all the same, with its guards.
     lossy: bool,
@@ -61,7 +59,6 @@ impl Scenario {
             },
             guards: Guards::default(),
             steps: 2500,
-            proposing: 80,
             lossy: seed % 5 == 4,
             wipe: false,
             compacts: true,
@@ -82,9 +79,13 @@ impl Scenario {
     }
 }
 
-/// Runs `scenario` under seeds 1..=`seeds` on all cores, up to the first failure: the sum of all runs, and the
-/// failure with its seed.
-fn campaign(seeds: u64, scenario: impl Fn(u64) -> Scenario + Sync) -> (Stats, Option<(u64, String)>) {
+/// Runs `scenario` under seeds 1..=`seeds` on all cores, up to the first failure that says `harm`: the sum of all
+/// runs without any failure, and that failure with its seed.
+fn campaign(
+    seeds: u64,
+    harm: &str,
+    scenario: impl Fn(u64) -> Scenario + Sync,
+) -> (Stats, Option<(u64, String)>) {
     let next = AtomicU64::new(1);
     let outcome = Mutex::new((Stats::default(), None::<(u64, String)>));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -100,6 +101,7 @@ fn campaign(seeds: u64, scenario: impl Fn(u64) -> Scenario + Sync) -> (Stats, Op
                     let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                     match result {
                         Ok(stats) => outcome.0.add(&stats),
+                        Err(failure) if !failure.contains(harm) => (),
                         Err(failure) => {
                             next.store(seeds + 1, Ordering::Relaxed);
                             if outcome.1.as_ref().is_none_or(|(first, _)| seed < *first) {
@@ -129,7 +131,7 @@ fn nothing_acknowledged_is_lost_and_all_nodes_agree_under_any_faults() {
     }
     let default = if cfg!(debug_assertions) { 12 } else { 600 };
     let seeds = env_number("TRIMARAN_SIM_SEEDS").unwrap_or(default);
-    let (stats, failure) = campaign(seeds, Scenario::of_seed);
+    let (stats, failure) = campaign(seeds, "", Scenario::of_seed);
     if let Some((seed, failure)) = failure {
         panic!("seed {seed}: {failure} (TRIMARAN_SIM_SEED={seed} repeats it with a trace)");
     }
@@ -137,13 +139,12 @@ fn nothing_acknowledged_is_lost_and_all_nodes_agree_under_any_faults() {
     assert!(stats.is_busy(), "the runs tested too little: {stats}");
 }
 
-/// The scenario with a rule broken must fail within `seeds` seeds, with `harm`.
+/// The scenario with a rule broken must do `harm` within `seeds` seeds.
 fn must_be_caught(what: &str, harm: &str, seeds: u64, scenario: impl Fn(u64) -> Scenario + Sync) {
-    let (stats, failure) = campaign(seeds, scenario);
+    let (stats, failure) = campaign(seeds, harm, scenario);
     let (seed, failure) =
         failure.unwrap_or_else(|| panic!("{what}: not caught within {seeds} seeds ({stats})"));
     println!("{what}: caught at seed {seed}: {failure}");
-    assert!(failure.contains(harm), "{what}: seed {seed} fails with {failure:?}, not with {harm:?}");
 }
 
 #[test]
@@ -174,11 +175,10 @@ fn control_a_wiped_node_under_its_old_identity_is_caught() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes many seeds; guard_tests has it scripted")]
 fn control_a_promise_handled_before_the_outgoing_messages_are_drained_is_caught() {
     must_be_caught("D1 guard off", "disagreement", 1000, |seed| {
         let guards = Guards { drain_before_promise: false, ..Guards::default() };
-        Scenario { guards, check_disks: false, lossy: true, proposing: 250, ..Scenario::of_seed(seed) }
+        Scenario { guards, check_disks: false, lossy: true, members: 5, ..Scenario::of_seed(seed) }
     });
 }
 

@@ -56,7 +56,7 @@ impl Network {
             pairs: BTreeMap::new(),
             blocked: BTreeSet::new(),
             lossy,
-            loss: if lossy { 20 } else { 1 },
+            loss: if lossy { 50 } else { 1 },
             delay,
             lost: 0,
         }

@@ -113,6 +113,10 @@ impl Node {
             process.tick_at = now + TICK_STEPS + u64::from(rng.below(10) == 0);
         }
         process.proposals.propose(&mut process.replica, now);
+        if rng.chance(30) {
+            // A busy driver: more comes in before anything goes out.
+            return Ok(messages);
+        }
         process.replica.take_messages(&mut messages);
         if let Some(ops) = process.replica.take_write() {
             self.log_disk.begin(ops, now, rng);

@@ -14,6 +14,11 @@ const HEALING_ROUNDS: u64 = 60;
 /// Election rounds within which a fresh proposal of every node must be acknowledged.
 const FRESH_ROUNDS: u64 = 10;
 
+/// Each node makes a new proposal in this many of 1000 steps.
+const PROPOSING: usize = 80;
+/// The same while everything heals: little enough that all is decided at the end.
+const PROPOSING_HEALED: usize = 10;
+
 /// What happened in a run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stats {
@@ -137,12 +142,12 @@ impl World {
     pub(super) fn run(mut self) -> Result<Stats, String> {
         while self.now < self.scenario.steps {
             self.faults();
-            self.step(self.scenario.proposing)?;
+            self.step(PROPOSING)?;
         }
         self.heal();
         let healed = self.now + HEALING_ROUNDS * ROUND_STEPS;
         while self.now < healed {
-            self.step(10)?;
+            self.step(PROPOSING_HEALED)?;
         }
         for node in self.nodes.values_mut() {
             let process = node.process.as_mut().expect("all were started");
