@@ -90,7 +90,7 @@ fn good_zones_are_dumped_as_named_checkzone_dumps_them() {
 }
 
 #[test]
-fn sample_zones_pass_without_a_warning() {
+fn sample_zones_pass_without_a_warning_and_are_dumped_alike() {
     let samples = [
         ("small-company.example", "small-company.example.zone"),
         ("2.0.192.in-addr.arpa", "2.0.192.in-addr.arpa.zone"),
@@ -104,6 +104,8 @@ fn sample_zones_pass_without_a_warning() {
         let (bind, trimaran) = (theirs("named-checkzone", &args), ours("named-checkzone", &args));
         assert_eq!(bind, trimaran, "{file}");
         assert_eq!((bind.stdout.lines().count(), bind.code), (2, 0), "{file}: {}", bind.stdout);
+        let args = ["-i", "local", "-D", zone, &path];
+        assert_eq!(ours("named-checkzone", &args), theirs("named-checkzone", &args), "{file}");
     }
 }
 

@@ -497,7 +497,9 @@ fn check_algorithms(contents: &Contents, report: &mut Report) {
         }
         if let Some(stored) = leaf.rrset(RrType::KEY) {
             for octets in stored.to_rrset(node.owner(), contents.apex()).rdatas {
-                if let Some(&algorithm) = octets.get(3).filter(|&&algorithm| is_deprecated(algorithm)) {
+                // Both high bits of the flags say that there is no key (RFC 2535 §3.1.2).
+                let &[flags, _, _, algorithm, ..] = &*octets else { continue };
+                if flags & 0xc0 != 0xc0 && is_deprecated(algorithm) {
                     let (owner, rtype) = (node.owner(), RrType::KEY);
                     report.note(Finding::DeprecatedAlgorithm { owner, rtype, algorithm });
                 }
@@ -531,3 +533,6 @@ fn key_tag(octets: &[u8]) -> u16 {
         .fold(0, u32::wrapping_add);
     (sum + (sum >> 16)) as u16
 }
+
+#[cfg(test)]
+mod tests;

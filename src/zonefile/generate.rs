@@ -6,6 +6,14 @@ use nom::combinator::{all_consuming, map_opt, opt};
 use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
 
+use std::sync::Arc;
+
+use super::RecordRef;
+use super::diagnostics::Kind;
+use super::lexer::{LexError, Lexer, Line};
+use super::reader::{File, Head, Reader, Step};
+use crate::dns::{Name, RrType, name, rdata};
+
 /// Numbers from `start` to `stop`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Range {
@@ -125,6 +133,73 @@ fn write_nibbles(value: u32, width: usize, upper: bool, out: &mut Vec<u8>) {
         if rest == 0 && written >= width {
             return;
         }
+    }
+}
+
+impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
+    /// `$GENERATE range owner [TTL] [class] type rdata`.
+    pub(super) fn generate(&mut self, file: &mut File, line: &Line<'_>) -> Step<()> {
+        let range_text = self.token(file, line, 1)?;
+        let owner = self.token(file, line, 2)?;
+        let (found, at, text) = self.ttl_and_class(file, line, 3)?;
+        let Some(template) = line.tokens.get(at + 1) else { return Err(self.missing(file, line)) };
+        let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+        self.check_class(file, line, found.class)?;
+        let Some(range) = range(range_text) else {
+            return Err(self.error(file, line.number, Kind::GenerateRange(shown(range_text))));
+        };
+        let Some(rtype) = rdata::from_mnemonic(text) else {
+            return Err(self.error(file, line.number, Kind::GenerateType(shown(text))));
+        };
+        if rtype.is_meta() {
+            return Err(self.error(file, line.number, Kind::GenerateMeta(shown(text))));
+        }
+        let head = Head { ttl_given: found.ttl_given, rtype, rdata_at: 0 };
+        for number in range.numbers() {
+            self.generate_one(file, line, &head, owner, template.text, number)?;
+        }
+        self.expect_end(file, line, at + 2)
+    }
+
+    fn generate_one(
+        &mut self,
+        file: &mut File,
+        line: &Line<'_>,
+        head: &Head,
+        owner: &[u8],
+        template: &[u8],
+        number: u32,
+    ) -> Step<()> {
+        let fail = |reason| Kind::Generate(reason);
+        let owner = expand(owner, number).map_err(|reason| self.error(file, line.number, fail(reason)))?;
+        let text = expand(template, number).map_err(|reason| self.error(file, line.number, fail(reason)))?;
+        let mut wire = Vec::with_capacity(owner.len() + 32);
+        if let Err(error) = name::parse_into(&owner, Some(file.origin.as_wire()), &mut wire) {
+            return Err(self.error(file, line.number, fail(rdata::name_reason(error))));
+        }
+        if !name::is_at_or_below(&wire, self.zone.as_wire()) {
+            let name = Name::from_wire(&wire).unwrap_or_else(|_| file.origin.clone());
+            self.warn(file, line.number, Kind::OutOfZone(name));
+            return Ok(());
+        }
+        let mut lexer = Lexer::new(&text);
+        let mut made = Line::default();
+        lexer.next_line(&mut made);
+        if matches!(head.rtype, RrType::SVCB | RrType::HTTPS) {
+            made.join_pairs(0, lexer.file());
+        }
+        let mut octets = Vec::new();
+        let parsed = rdata::from_text(head.rtype, &made.tokens, &file.origin, &mut octets);
+        let reason = parsed.map_err(|error| error.reason).err().or(made.error.map(LexError::reason));
+        if let Some(reason) = reason {
+            return Err(self.error(file, line.number, fail(reason)));
+        }
+        // The names that are made are owners of their own; the current owner stays what it was.
+        let mut generated = File::new(Arc::clone(&file.name), file.origin.clone());
+        generated.owner = wire;
+        generated.owner_line = line.number;
+        self.settle_ttl(&mut generated, line, head, &octets)?;
+        self.emit(&generated, line.number, head.rtype, &octets)
     }
 }
 

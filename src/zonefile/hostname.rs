@@ -1,6 +1,7 @@
 //! check-names: which names must be host names or mailboxes (RFC 952, RFC 1123 §2.1; BIND's `check-names`).
 
-use crate::dns::{Name, RrType};
+use crate::dns::RrType;
+use crate::dns::name::{self, Labels};
 
 /// What a name must look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,15 +12,17 @@ pub(super) enum Form {
     Mailbox,
 }
 
-/// Whether `name` has the form.
-pub(super) fn has_form(name: &Name, form: Form) -> bool {
-    let mut labels = name.labels();
+/// Whether the wire name has the form.
+pub(super) fn has_form(wire: &[u8], form: Form) -> bool {
+    let mut labels = name::labels(wire);
     if form == Form::Mailbox {
         let Some(local) = labels.next() else { return true };
-        return local.iter().all(u8::is_ascii_graphic)
-            && labels.clone().next().is_some()
-            && labels.all(is_host_label);
+        return local.iter().all(u8::is_ascii_graphic) && labels.clone().next().is_some() && is_host(labels);
     }
+    is_host(labels)
+}
+
+fn is_host(mut labels: Labels<'_>) -> bool {
     labels.all(is_host_label)
 }
 
@@ -29,34 +32,38 @@ fn is_host_label(label: &[u8]) -> bool {
         && label.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// Whether `owner` may have records of the type under check-names. A wildcard may; so may the names under
-/// which Active Directory publishes its global catalogue (`gc._msdcs.forest`).
-pub(super) fn is_owner(owner: &Name, rtype: RrType) -> bool {
+/// Whether the wire name `owner` may have records of the type under check-names. A wildcard may; so may the
+/// names under which Active Directory publishes its global catalogue (`gc._msdcs.forest`).
+pub(super) fn is_owner(owner: &[u8], rtype: RrType) -> bool {
     match rtype.0 {
         // MB, MG, MINFO
         7 | 8 | 14 => has_form(owner, Form::Mailbox),
         // A, WKS, MX, AAAA, A6
-        1 | 11 | 15 | 28 | 38 => {
-            let mut labels = owner.labels();
-            if owner.is_wildcard() {
-                labels.next();
-            } else if matches!(rtype, RrType::A | RrType::AAAA) && owner.label_count() > 2 {
-                let mut rest = labels.clone();
-                let first_two = [rest.next(), rest.next()].map(|label| label.unwrap_or_default());
-                if first_two[0].eq_ignore_ascii_case(b"gc") && first_two[1].eq_ignore_ascii_case(b"_msdcs") {
-                    labels = rest;
-                }
-            }
-            labels.all(is_host_label)
-        }
+        1 | 11 | 15 | 28 | 38 => is_host(host_part(owner, rtype)),
         // OPT, which is no record of a zone; BIND says this of it as well.
-        41 => owner.is_root(),
+        41 => owner == [0],
         // NSEC3: a hash in base32hex.
-        50 => owner.labels().next().is_some_and(|label| {
-            !label.is_empty() && data_encoding::BASE32HEX_NOPAD.decode(&label.to_ascii_uppercase()).is_ok()
-        }),
+        50 => name::labels(owner)
+            .next()
+            .is_some_and(|label| data_encoding::BASE32HEX_NOPAD.decode(&label.to_ascii_uppercase()).is_ok()),
         _ => true,
     }
+}
+
+/// The labels that must be those of a host.
+fn host_part(owner: &[u8], rtype: RrType) -> Labels<'_> {
+    let labels = name::labels(owner);
+    let mut rest = labels.clone();
+    let first_two = [rest.next(), rest.next()].map(|label| label.unwrap_or_default());
+    if first_two[0] == b"*" {
+        let mut behind = labels;
+        behind.next();
+        return behind;
+    }
+    let is_catalogue = matches!(rtype, RrType::A | RrType::AAAA)
+        && first_two[0].eq_ignore_ascii_case(b"gc")
+        && first_two[1].eq_ignore_ascii_case(b"_msdcs");
+    if is_catalogue { rest } else { labels }
 }
 
 /// The names in RDATA that check-names looks at: index among the tokens, index among the names, form.
@@ -82,10 +89,15 @@ pub(super) fn checked(rtype: RrType, reverse: bool, rdata: &[u8]) -> &'static [(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::Name;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
 
     #[test]
     fn host_names_have_letters_digits_and_inner_hyphens() {
-        let is = |name: &str, form| has_form(&name.parse().unwrap(), form);
+        let is = |text: &str, form| has_form(name(text).as_wire(), form);
         for good in [".", "a.", "a-b.c1.", "1.2.in-addr.arpa."] {
             assert!(is(good, Form::Host), "{good}");
         }
@@ -99,7 +111,7 @@ mod tests {
 
     #[test]
     fn owners_of_addresses_are_hosts_or_wildcards() {
-        let is = |owner: &str, rtype| is_owner(&owner.parse().unwrap(), rtype);
+        let is = |owner: &str, rtype| is_owner(name(owner).as_wire(), rtype);
         assert!(is("*.example.", RrType::A));
         assert!(is("gc._msdcs.example.", RrType::A));
         assert!(!is("_x.example.", RrType::AAAA));

@@ -16,6 +16,7 @@
 //!
 //! Caveats: a file is read whole into memory. `$DATE` is not understood (BIND writes it in cache dumps only).
 
+mod checks;
 mod diagnostics;
 mod generate;
 mod hostname;

@@ -1,14 +1,12 @@
 //! Lines to records: directives, inherited fields, TTL rules, and reading on after an error.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostics::{Diagnostic, Kind, Near, Severity};
-use super::hostname::{self, has_form};
 use super::lexer::{LexError, Lexer, Line};
-use super::{Check, Options, Outcome, RecordRef, generate};
+use super::{Check, Options, Outcome, RecordRef};
 use crate::dns::rdata::{self, Token};
 use crate::dns::{Class, Name, RrType, name};
 
@@ -19,16 +17,16 @@ const TTL_MAX: u32 = i32::MAX as u32;
 
 /// What lasts over `$INCLUDE`.
 pub(super) struct Reader<'s, F> {
-    zone: &'s Name,
-    options: &'s Options,
+    pub(super) zone: &'s Name,
+    pub(super) options: &'s Options,
     sink: F,
     outcome: Outcome,
-    ttl: u32,
-    ttl_known: bool,
+    pub(super) ttl: u32,
+    pub(super) ttl_known: bool,
     default_ttl: Option<u32>,
     warned_1035: bool,
-    warned_expired: bool,
-    warned_old_dnssec: bool,
+    pub(super) warned_expired: bool,
+    pub(super) warned_old_dnssec: bool,
     /// Set when reading on makes no sense.
     stopped: bool,
     /// The files being read, outermost first.
@@ -37,47 +35,52 @@ pub(super) struct Reader<'s, F> {
 }
 
 /// What each file has of its own.
-struct File {
-    name: Arc<str>,
-    origin: Name,
+pub(super) struct File {
+    pub(super) name: Arc<str>,
+    pub(super) origin: Name,
     /// The current owner in wire format; empty before the first one.
-    owner: Vec<u8>,
+    pub(super) owner: Vec<u8>,
     /// Whether the current owner is outside the zone.
-    drop: bool,
+    pub(super) drop: bool,
     /// Whether `$ORIGIN` stood right before.
     origin_changed: bool,
     /// The line the current owner was last written on.
-    owner_line: u32,
+    pub(super) owner_line: u32,
     /// Counts the changes of the current owner.
-    block: u32,
+    pub(super) block: u32,
     /// The RRsets of the current owner so far: type, covered type, TTL.
     rrsets: Vec<(RrType, [u8; 2], u32)>,
 }
 
 impl File {
-    fn new(name: Arc<str>, origin: Name) -> File {
+    pub(super) fn new(name: Arc<str>, origin: Name) -> File {
         let (owner, rrsets) = (Vec::new(), Vec::new());
         File { name, origin, owner, drop: false, origin_changed: false, owner_line: 0, block: 0, rrsets }
     }
 
-    fn owner_name(&self) -> Name {
+    pub(super) fn owner_name(&self) -> Name {
         Name::from_wire(&self.owner).unwrap_or_else(|_| self.origin.clone())
     }
 }
 
-/// The head of a record: everything before RDATA.
-struct Head {
-    ttl_given: bool,
-    class: Option<Class>,
-    rtype: RrType,
+/// What may stand between owner and type.
+pub(super) struct TtlAndClass {
+    pub(super) ttl_given: bool,
+    pub(super) class: Option<Class>,
+}
+
+/// The head of a record: what stands before RDATA.
+pub(super) struct Head {
+    pub(super) ttl_given: bool,
+    pub(super) rtype: RrType,
     /// Index of the first RDATA token.
-    rdata_at: usize,
+    pub(super) rdata_at: usize,
 }
 
 /// A line that is given up; what is wrong with it has been reported.
-struct GiveUp;
+pub(super) struct GiveUp;
 
-type Step<T> = Result<T, GiveUp>;
+pub(super) type Step<T> = Result<T, GiveUp>;
 
 impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     pub(super) fn new(zone: &'s Name, options: &'s Options, sink: F) -> Reader<'s, F> {
@@ -129,21 +132,21 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         }
     }
 
-    fn report(&mut self, file: &File, line: u32, severity: Severity, kind: Kind) {
+    pub(super) fn report(&mut self, file: &File, line: u32, severity: Severity, kind: Kind) {
         self.outcome.push(Diagnostic { file: Arc::clone(&file.name), line, severity, kind });
     }
 
-    fn error(&mut self, file: &File, line: u32, kind: Kind) -> GiveUp {
+    pub(super) fn error(&mut self, file: &File, line: u32, kind: Kind) -> GiveUp {
         self.report(file, line, Severity::Error, kind);
         GiveUp
     }
 
-    fn warn(&mut self, file: &File, line: u32, kind: Kind) {
+    pub(super) fn warn(&mut self, file: &File, line: u32, kind: Kind) {
         self.report(file, line, Severity::Warning, kind);
     }
 
     /// The error that there is no token where one must be.
-    fn missing(&mut self, file: &File, line: &Line<'_>) -> GiveUp {
+    pub(super) fn missing(&mut self, file: &File, line: &Line<'_>) -> GiveUp {
         let at = line.number_of(line.tokens.len());
         match line.error {
             Some(error) => self.error(file, at, Kind::Lexical(error.reason())),
@@ -153,7 +156,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     }
 
     /// An unquoted token in front of RDATA.
-    fn token<'a>(&mut self, file: &File, line: &Line<'a>, index: usize) -> Step<&'a [u8]> {
+    pub(super) fn token<'a>(&mut self, file: &File, line: &Line<'a>, index: usize) -> Step<&'a [u8]> {
         match line.tokens.get(index) {
             Some(Token { text, quoted: false }) => Ok(text),
             Some(_) => Err(self.error(file, line.number_of(index), Kind::Syntax("syntax error"))),
@@ -161,7 +164,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         }
     }
 
-    fn expect_end(&mut self, file: &File, line: &Line<'_>, index: usize) -> Step<()> {
+    pub(super) fn expect_end(&mut self, file: &File, line: &Line<'_>, index: usize) -> Step<()> {
         if line.tokens.len() > index {
             return Err(self.error(file, line.number_of(index), Kind::Syntax("extra input text")));
         }
@@ -245,7 +248,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         self.expect_end(file, line, 2)
     }
 
-    fn limited(&mut self, file: &File, line: u32, ttl: u32) -> u32 {
+    pub(super) fn limited(&mut self, file: &File, line: u32, ttl: u32) -> u32 {
         if ttl > TTL_MAX {
             self.warn(file, line, Kind::TtlTooLong(ttl));
             return 0;
@@ -309,35 +312,53 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         }
     }
 
-    /// Reads `[TTL] [class] type` in either order of the first two.
-    fn head(&mut self, file: &File, line: &Line<'_>, first: usize) -> Step<Head> {
+    /// Reads `[TTL] [class]` in either order; the index of the token behind, and that token.
+    pub(super) fn ttl_and_class<'a>(
+        &mut self,
+        file: &File,
+        line: &Line<'a>,
+        first: usize,
+    ) -> Step<(TtlAndClass, usize, &'a [u8])> {
         let mut at = first;
         let mut text = self.token(file, line, at)?;
-        let mut class = parse_class(text);
-        if class.is_some() {
+        let mut found = TtlAndClass { ttl_given: false, class: parse_class(text) };
+        if found.class.is_some() {
             at += 1;
             text = self.token(file, line, at)?;
         }
-        let mut ttl_given = false;
         if let Ok(ttl) = rdata::parse_ttl(text) {
             self.ttl = self.limited(file, line.number, ttl);
-            self.ttl_known = true;
-            ttl_given = true;
+            (self.ttl_known, found.ttl_given) = (true, true);
             at += 1;
             text = self.token(file, line, at)?;
         }
-        if class.is_none() {
-            class = parse_class(text);
-            if class.is_some() {
+        if found.class.is_none() {
+            found.class = parse_class(text);
+            if found.class.is_some() {
                 at += 1;
                 text = self.token(file, line, at)?;
             }
         }
+        Ok((found, at, text))
+    }
+
+    /// Reads `[TTL] [class] type`.
+    fn head(&mut self, file: &File, line: &Line<'_>, first: usize) -> Step<Head> {
+        let (found, at, text) = self.ttl_and_class(file, line, first)?;
         let Some(rtype) = rdata::from_mnemonic(text) else {
             let kind = Kind::UnknownType(String::from_utf8_lossy(text).into_owned());
             return Err(self.error(file, line.number_of(at), kind));
         };
-        Ok(Head { ttl_given, class, rtype, rdata_at: at + 1 })
+        self.check_class(file, line, found.class)?;
+        Ok(Head { ttl_given: found.ttl_given, rtype, rdata_at: at + 1 })
+    }
+
+    /// Only class IN is served.
+    pub(super) fn check_class(&mut self, file: &File, line: &Line<'_>, class: Option<Class>) -> Step<()> {
+        match class {
+            Some(Class::IN) | None => Ok(()),
+            Some(other) => Err(self.error(file, line.number, Kind::WrongClass(other))),
+        }
     }
 
     fn record<'a>(&mut self, file: &mut File, line: &mut Line<'a>, bytes: &'a [u8]) -> Step<()> {
@@ -352,9 +373,6 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         }
         file.origin_changed = false;
         let head = self.head(file, line, usize::from(!line.starts_blank))?;
-        if let Some(class) = head.class.filter(|&class| class != Class::IN) {
-            return Err(self.error(file, line.number, Kind::WrongClass(class)));
-        }
         self.check_place(file, line, head.rtype)?;
         if matches!(head.rtype, RrType::SVCB | RrType::HTTPS) {
             line.join_pairs(head.rdata_at, bytes);
@@ -367,47 +385,6 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         let done = self.rdata(file, line, &head, &mut octets);
         self.rdata = octets;
         done
-    }
-
-    /// Whether the type may stand here at all. Only SOA elsewhere than at the apex ends the line.
-    fn check_place(&mut self, file: &File, line: &Line<'_>, rtype: RrType) -> Step<()> {
-        let at_apex = || file.owner.eq_ignore_ascii_case(self.zone.as_wire());
-        // MD and MF are obsolete (RFC 973).
-        let kind = match rtype.0 {
-            3 | 4 => Some(Kind::Obsolete(rtype)),
-            _ if rtype == RrType::SOA && !file.drop && !at_apex() => Some(Kind::NotAtTop(file.owner_name())),
-            _ if rtype == RrType::DS && at_apex() => Some(Kind::AtTop(file.owner_name())),
-            _ if rtype.is_meta() => Some(Kind::MetaType(rtype)),
-            _ => None,
-        };
-        if let Some(kind) = kind {
-            let gives_up = !matches!(kind, Kind::MetaType(_));
-            self.report(file, line.number, Severity::Error, kind);
-            if gives_up {
-                return Err(GiveUp);
-            }
-        }
-        // A wrong owner of NSEC3 breaks the chain, whatever check-names says.
-        let check = if rtype == RrType::NSEC3 { Check::Fail } else { self.options.check_names };
-        if check != Check::Ignore && !file.drop {
-            let owner = file.owner_name();
-            if !hostname::is_owner(&owner, rtype) {
-                self.report(file, line.number, severity(check), Kind::BadOwner(owner));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_ns(&mut self, file: &File, line: &Line<'_>, index: usize) -> Step<()> {
-        if self.options.check_ns == Check::Ignore {
-            return Ok(());
-        }
-        let target = self.token(file, line, index)?;
-        if is_address(target) {
-            let kind = Kind::NsIsAddress(String::from_utf8_lossy(target).into_owned());
-            self.report(file, line.number, severity(self.options.check_ns), kind);
-        }
-        Ok(())
     }
 
     fn rdata(&mut self, file: &mut File, line: &Line<'_>, head: &Head, octets: &mut Vec<u8>) -> Step<()> {
@@ -437,47 +414,14 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         self.emit(file, line.number, head.rtype, octets)
     }
 
-    fn check_mx(&mut self, file: &File, line: &Line<'_>, head: &Head) -> Step<()> {
-        let Some(target) = line.tokens.get(head.rdata_at + 1).filter(|_| head.rtype == RrType::MX) else {
-            return Ok(());
-        };
-        let is_generic = line.tokens[head.rdata_at].text == b"\\#";
-        if self.options.check_mx == Check::Ignore || is_generic || !is_address(target.text) {
-            return Ok(());
-        }
-        let text = String::from_utf8_lossy(target.text).into_owned();
-        let at = line.number_of(head.rdata_at + 1);
-        if self.options.check_mx == Check::Fail {
-            let kind = Kind::Rdata { near: Near::Word(text), reason: "MX is an address" };
-            return Err(self.error(file, at, kind));
-        }
-        self.warn(file, at, Kind::MxIsAddress(text));
-        Ok(())
-    }
-
-    fn check_rdata_names(&mut self, file: &File, line: &Line<'_>, head: &Head, octets: &[u8]) -> Step<()> {
-        if self.options.check_names == Check::Ignore {
-            return Ok(());
-        }
-        for &(token, index, form) in hostname::checked(head.rtype, is_reverse(&file.origin), octets) {
-            let Some(embedded) = rdata::names(head.rtype, octets).nth(index) else { break };
-            let wire = &octets[embedded.offset..embedded.offset + embedded.length];
-            let Ok(found) = Name::from_wire(wire) else { break };
-            if has_form(&found, form) {
-                continue;
-            }
-            let at = line.number_of(head.rdata_at + token);
-            if self.options.check_names == Check::Fail {
-                let near = near(line.tokens.get(head.rdata_at + token), line);
-                return Err(self.error(file, at, Kind::Rdata { near, reason: "bad name (check-names)" }));
-            }
-            self.warn(file, at, Kind::BadName(found));
-        }
-        Ok(())
-    }
-
     /// The TTL of a record: given, from `$TTL`, from SOA, or that of the record before, in this order.
-    fn settle_ttl(&mut self, file: &mut File, line: &Line<'_>, head: &Head, octets: &[u8]) -> Step<()> {
+    pub(super) fn settle_ttl(
+        &mut self,
+        file: &mut File,
+        line: &Line<'_>,
+        head: &Head,
+        octets: &[u8],
+    ) -> Step<()> {
         match self.default_ttl {
             _ if head.ttl_given => {}
             Some(ttl) => self.ttl = ttl,
@@ -522,22 +466,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         }
     }
 
-    fn check_age(&mut self, file: &File, line: &Line<'_>, rtype: RrType, octets: &[u8]) {
-        let expiry = octets.get(8..12).and_then(|octets| octets.first_chunk::<4>());
-        if let (RrType::RRSIG, Some(now), Some(expiry)) = (rtype, self.options.now, expiry) {
-            // Serial number arithmetic (RFC 4034 §3.1.5).
-            let is_over = (u32::from_be_bytes(*expiry).wrapping_sub(now) as i32) < 0;
-            if is_over && !std::mem::replace(&mut self.warned_expired, true) {
-                self.warn(file, line.number, Kind::SignatureExpired);
-            }
-        }
-        // SIG and NXT (RFC 2535) have been replaced by RFC 4034's.
-        if matches!(rtype.0, 24 | 30) && !std::mem::replace(&mut self.warned_old_dnssec, true) {
-            self.warn(file, line.number, Kind::OldDnssec);
-        }
-    }
-
-    fn emit(&mut self, file: &File, line: u32, rtype: RrType, rdata: &[u8]) -> Step<()> {
+    pub(super) fn emit(&mut self, file: &File, line: u32, rtype: RrType, rdata: &[u8]) -> Step<()> {
         self.outcome.records += 1;
         (self.sink)(RecordRef {
             owner: &file.owner,
@@ -551,91 +480,9 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         });
         Ok(())
     }
-
-    fn generate(&mut self, file: &mut File, line: &Line<'_>) -> Step<()> {
-        let range_text = self.token(file, line, 1)?;
-        let owner = self.token(file, line, 2)?;
-        let (mut at, mut class) = (3, None);
-        let mut ttl_given = false;
-        let mut text = self.token(file, line, at)?;
-        for _ in 0..2 {
-            if class.is_none() && parse_class(text).is_some() {
-                class = parse_class(text);
-            } else if let Some(ttl) = rdata::parse_ttl(text).ok().filter(|_| !ttl_given) {
-                self.ttl = self.limited(file, line.number, ttl);
-                (self.ttl_known, ttl_given) = (true, true);
-            } else {
-                break;
-            }
-            at += 1;
-            text = self.token(file, line, at)?;
-        }
-        let Some(template) = line.tokens.get(at + 1) else { return Err(self.missing(file, line)) };
-        let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-        if let Some(class) = class.filter(|&class| class != Class::IN) {
-            return Err(self.error(file, line.number, Kind::WrongClass(class)));
-        }
-        let Some(range) = generate::range(range_text) else {
-            return Err(self.error(file, line.number, Kind::GenerateRange(shown(range_text))));
-        };
-        let Some(rtype) = rdata::from_mnemonic(text) else {
-            return Err(self.error(file, line.number, Kind::GenerateType(shown(text))));
-        };
-        if rtype.is_meta() {
-            return Err(self.error(file, line.number, Kind::GenerateMeta(shown(text))));
-        }
-        let head = Head { ttl_given, class, rtype, rdata_at: 0 };
-        for number in range.numbers() {
-            self.generate_one(file, line, &head, owner, template.text, number)?;
-        }
-        self.expect_end(file, line, at + 2)
-    }
-
-    fn generate_one(
-        &mut self,
-        file: &mut File,
-        line: &Line<'_>,
-        head: &Head,
-        owner: &[u8],
-        template: &[u8],
-        number: u32,
-    ) -> Step<()> {
-        let fail = |reason| Kind::Generate(reason);
-        let owner =
-            generate::expand(owner, number).map_err(|reason| self.error(file, line.number, fail(reason)))?;
-        let text = generate::expand(template, number)
-            .map_err(|reason| self.error(file, line.number, fail(reason)))?;
-        let mut wire = Vec::with_capacity(owner.len() + 32);
-        if let Err(error) = name::parse_into(&owner, Some(file.origin.as_wire()), &mut wire) {
-            return Err(self.error(file, line.number, fail(rdata::name_reason(error))));
-        }
-        if !name::is_at_or_below(&wire, self.zone.as_wire()) {
-            let name = Name::from_wire(&wire).unwrap_or_else(|_| file.origin.clone());
-            self.warn(file, line.number, Kind::OutOfZone(name));
-            return Ok(());
-        }
-        let mut lexer = Lexer::new(&text);
-        let mut made = Line::default();
-        lexer.next_line(&mut made);
-        if matches!(head.rtype, RrType::SVCB | RrType::HTTPS) {
-            made.join_pairs(0, lexer.file());
-        }
-        let mut octets = Vec::new();
-        let parsed = rdata::from_text(head.rtype, &made.tokens, &file.origin, &mut octets);
-        let reason = parsed.map_err(|error| error.reason).err().or(made.error.map(LexError::reason));
-        if let Some(reason) = reason {
-            return Err(self.error(file, line.number, fail(reason)));
-        }
-        // The names that are made are owners of their own; the current owner stays what it was.
-        let mut generated = File::new(Arc::clone(&file.name), file.origin.clone());
-        generated.owner = wire;
-        generated.owner_line = line.number;
-        self.settle_ttl(&mut generated, line, head, &octets)?;
-        self.emit(&generated, line.number, head.rtype, &octets)
-    }
 }
 
-fn near(token: Option<&Token<'_>>, line: &Line<'_>) -> Near {
+pub(super) fn near(token: Option<&Token<'_>>, line: &Line<'_>) -> Near {
     match token {
         Some(token) if token.quoted => Near::Special,
         Some(token) => Near::Word(String::from_utf8_lossy(token.text).into_owned()),
@@ -648,13 +495,8 @@ fn near(token: Option<&Token<'_>>, line: &Line<'_>) -> Near {
     }
 }
 
-/// The severity of a report.
-fn severity(check: Check) -> Severity {
-    if check == Check::Fail { Severity::Error } else { Severity::Warning }
-}
-
 /// A class by its mnemonic or as CLASSnnn (RFC 3597 §5).
-fn parse_class(text: &[u8]) -> Option<Class> {
+pub(super) fn parse_class(text: &[u8]) -> Option<Class> {
     // Most tokens here are types or TTLs: cheap to tell apart by length and first letter.
     match text.first()?.to_ascii_uppercase() {
         b'I' | b'C' | b'H' | b'A' | b'N' => {}
@@ -679,20 +521,6 @@ fn parse_class(text: &[u8]) -> Option<Class> {
         return None;
     }
     std::str::from_utf8(digits).ok()?.parse().ok().map(Class)
-}
-
-/// Whether a target is written like an address, with a final dot or without.
-fn is_address(text: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(text) else { return false };
-    let text = text.strip_suffix('.').unwrap_or(text);
-    text.parse::<Ipv4Addr>().is_ok() || text.parse::<Ipv6Addr>().is_ok()
-}
-
-/// Whether names below `origin` stand for addresses.
-fn is_reverse(origin: &Name) -> bool {
-    [b"\x07in-addr\x04arpa\x00".as_slice(), b"\x03ip6\x04arpa\x00", b"\x03ip6\x03int\x00"]
-        .into_iter()
-        .any(|suffix| name::is_at_or_below(origin.as_wire(), suffix))
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::dns::{RrType, name, rdata};
+use crate::dns::{RrType, Rrset, name, rdata};
 use crate::zone::Contents;
 
 /// Where TTL and RDATA begin in a line.
@@ -13,33 +13,63 @@ const TAB_WIDTH: usize = 8;
 
 /// Writes every record on one line of its own, owners in canonical order, SOA and NS before other types.
 pub fn write_zone(contents: &Contents, out: &mut impl Write) -> io::Result<()> {
-    let mut text = String::new();
+    // BIND: the NSEC3 chain is a tree of its own, which comes last.
+    let mut has_nsec3 = false;
     for node in contents.nodes() {
-        let mut rrsets: Vec<_> = node.rrsets().collect();
-        rrsets.sort_by_key(|rrset| order(rrset.rtype, rrset.rdatas.first().map_or(&[], |rdata| rdata)));
-        for rrset in rrsets {
-            for rdata in &rrset.rdatas {
-                text.clear();
-                write_record(rrset.owner.as_wire(), rrset.rtype, rrset.ttl, rdata, &mut text);
-                out.write_all(text.as_bytes())?;
-            }
+        has_nsec3 |= node.leaf().rrset(RrType::NSEC3).is_some();
+        write_rrsets(node.rrsets().filter(|rrset| !is_of_nsec3(rrset)), out)?;
+    }
+    if has_nsec3 {
+        for node in contents.nodes().filter(|node| node.leaf().rrset(RrType::NSEC3).is_some()) {
+            write_rrsets(node.rrsets().filter(is_of_nsec3), out)?;
         }
     }
     Ok(())
 }
 
+/// Writes the RRsets of one owner.
+fn write_rrsets(rrsets: impl Iterator<Item = Rrset>, out: &mut impl Write) -> io::Result<()> {
+    let mut rrsets: Vec<Rrset> = rrsets.collect();
+    rrsets.sort_by_key(|rrset| (place(sorted_by(rrset)), rrset.rtype == RrType::RRSIG));
+    let mut text = String::new();
+    for rrset in rrsets {
+        for rdata in &rrset.rdatas {
+            write_record(rrset.owner.as_wire(), rrset.rtype, rrset.ttl, rdata, &mut text);
+        }
+        if let Some(expiry) = rrset.rdatas.iter().filter_map(|rdata| expiry(rrset.rtype, rdata)).min() {
+            // BIND: a comment says when the RRset would have to be signed again.
+            text.push_str("; resign=");
+            rdata::write_time(expiry, &mut text);
+            text.push('\n');
+        }
+    }
+    out.write_all(text.as_bytes())
+}
+
+fn is_of_nsec3(rrset: &Rrset) -> bool {
+    sorted_by(rrset) == RrType::NSEC3
+}
+
 /// Signatures stand behind what they sign.
-fn order(rtype: RrType, first_rdata: &[u8]) -> (u32, bool) {
-    let (sorted_by, is_signature) = match (rtype, first_rdata) {
-        (RrType::RRSIG, &[high, low, ..]) => (RrType(u16::from_be_bytes([high, low])), true),
-        _ => (rtype, false),
-    };
-    let place = match sorted_by {
+fn sorted_by(rrset: &Rrset) -> RrType {
+    match (rrset.rtype, rrset.rdatas.first().map_or(&[][..], |rdata| rdata)) {
+        (RrType::RRSIG, &[high, low, ..]) => RrType(u16::from_be_bytes([high, low])),
+        (rtype, _) => rtype,
+    }
+}
+
+fn place(rtype: RrType) -> u32 {
+    match rtype {
         RrType::SOA => 0,
         RrType::NS => 1,
         other => u32::from(other.0) + 2,
-    };
-    (place, is_signature)
+    }
+}
+
+/// When a signature ends (RFC 4034 §3.1.5).
+fn expiry(rtype: RrType, rdata: &[u8]) -> Option<u32> {
+    let octets = rdata.get(8..)?.first_chunk::<4>().filter(|_| rtype == RrType::RRSIG)?;
+    Some(u32::from_be_bytes(*octets))
 }
 
 /// Appends a record as one line, with its newline.

@@ -19,6 +19,7 @@
 
 mod apl;
 mod bitmap;
+mod composite;
 mod key;
 mod loc;
 mod naptr;
@@ -152,6 +153,11 @@ pub fn mnemonic(rtype: RrType) -> Cow<'static, str> {
 /// Appends what [`mnemonic`] returns.
 pub fn write_mnemonic(rtype: RrType, out: &mut String) {
     print::write_type(rtype, out);
+}
+
+/// Appends a time of a signature as YYYYMMDDHHmmSS (RFC 4034 §3.2).
+pub fn write_time(seconds: u32, out: &mut String) {
+    time::write(seconds, out);
 }
 
 /// A type from its mnemonic or TYPEnnn (RFC 3597 §5), in any case.

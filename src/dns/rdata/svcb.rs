@@ -20,6 +20,7 @@ enum Value {
     Base64,
     Ipv6,
     Text,
+    Path,
 }
 
 const MANDATORY: u16 = 0;
@@ -27,7 +28,7 @@ const ALPN: u16 = 1;
 const NO_DEFAULT_ALPN: u16 = 2;
 
 /// The registered keys that BIND 9.18 knows, by number.
-const KEYS: [(&str, Value); 7] = [
+const KEYS: [(&str, Value); 8] = [
     ("mandatory", Value::Keys),
     ("alpn", Value::Alpn),
     ("no-default-alpn", Value::Empty),
@@ -35,7 +36,11 @@ const KEYS: [(&str, Value); 7] = [
     ("ipv4hint", Value::Ipv4),
     ("ech", Value::Base64),
     ("ipv6hint", Value::Ipv6),
+    ("dohpath", Value::Path),
 ];
+
+/// BIND: keys behind the first seven are read by their names, but written as `keyN`.
+const WRITTEN_BY_NAME: usize = 7;
 
 fn value_of(key: u16) -> Value {
     KEYS.get(key as usize).map_or(Value::Text, |&(_, value)| value)
@@ -117,8 +122,26 @@ fn is_value(key: u16, value: &[u8]) -> bool {
         Value::Port => value.len() == 2,
         Value::Ipv4 => !value.is_empty() && value.len().is_multiple_of(4),
         Value::Ipv6 => !value.is_empty() && value.len().is_multiple_of(16),
+        Value::Path => is_doh_path(value),
         Value::Base64 | Value::Text => true,
     }
+}
+
+/// Whether `path` is a relative URI template that uses the variable `dns` (RFC 9461 §5).
+fn is_doh_path(path: &[u8]) -> bool {
+    let Ok(path) = std::str::from_utf8(path) else { return false };
+    let uses_dns = |expression: &str| {
+        let names = expression.trim_start_matches(['?', '&', '+', '#', '.', '/', ';']);
+        names.split(',').any(|name| name.trim_start_matches('?') == "dns")
+    };
+    let mut expressions = path.split('{').skip(1).map(|rest| rest.split_once('}'));
+    let mut has_dns = false;
+    path.starts_with('/')
+        && expressions.all(|split| {
+            has_dns |= split.is_some_and(|(expression, _)| uses_dns(expression));
+            split.is_some()
+        })
+        && has_dns
 }
 
 /// Reads `key`, `key=value` and `key="value"` up to the end; they are sorted by key.
@@ -202,10 +225,10 @@ fn parse_value(key: u16, value: &[u8], generic: bool) -> Result<Vec<u8>, &'stati
             octets
         }
         Value::Base64 => BASE64.decode(value).map_err(|_| "bad base64 encoding")?,
-        Value::Text => unescape_all(value).ok_or("syntax error")?.into_owned(),
+        Value::Text | Value::Path => unescape_all(value).ok_or("syntax error")?.into_owned(),
     };
     // The generic form of a known key must still be a legal value of it (RFC 9460 §2.1).
-    if generic && !is_value(key, &wire) {
+    if (generic || kind == Value::Path) && !is_value(key, &wire) {
         return Err("FORMERR");
     }
     Ok(wire)
@@ -242,7 +265,7 @@ fn parse_alpn(value: &[u8]) -> Result<Vec<u8>, &'static str> {
 }
 
 fn key_name(key: u16) -> Cow<'static, str> {
-    match KEYS.get(key as usize) {
+    match KEYS[..WRITTEN_BY_NAME].get(key as usize) {
         Some(&(name, _)) => Cow::Borrowed(name),
         None => Cow::Owned(format!("key{key}")),
     }
@@ -305,7 +328,7 @@ fn write_value(key: u16, value: &[u8], out: &mut String) {
         }
         Value::Base64 => BASE64.encode_append(value, out),
         Value::Empty => {}
-        Value::Text => print::write_quoted(value, out),
+        Value::Text | Value::Path => print::write_quoted(value, out),
     }
 }
 

@@ -177,6 +177,7 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "1 . key667=\"he\\\"l lo\" alpn=\"h2,h3\" port=443 ipv4hint=1.2.3.4,5.6.7.8 ech=AAECAw== ipv6hint=2001:db8::1",
         "1 . alpn=\"h2,h3\" port=443 ipv4hint=1.2.3.4,5.6.7.8 ech=AAECAw== ipv6hint=2001:db8::1 key667=\"he\\\"l lo\"",
     ),
+    ("HTTPS", "1 . dohpath=/q{?dns}", "1 . key7=\"/q{?dns}\""),
     ("HTTPS", "0 foo", "0 foo.example."),
     ("HTTPS", "1 . alpn=\"f\\\\\\\\oo\\\\,bar,h2\"", "1 . alpn=\"f\\\\\\\\oo\\\\,bar,h2\""),
     ("SPF", "\"v=spf1 -all\"", "\"v=spf1 -all\""),
@@ -315,6 +316,9 @@ fn bad_text_is_refused_where_and_why_bind_says() {
     check("HTTPS", "1 . mandatory=alpn", 3, "disallowed (by application policy)");
     check("HTTPS", "1 . mandatory=alpn port=1", 4, "inconsistent resource record");
     check("HTTPS", "1 . key1=x", 2, "FORMERR");
+    check("HTTPS", "1 . dohpath=/x", 2, "FORMERR");
+    check("HTTPS", "1 . dohpath=x{?dns}", 2, "FORMERR");
+    check("HTTPS", "1 . dohpath=/x{?dns", 2, "FORMERR");
     check("EUI48", "00-00-5e-00-53", 1, "bad EUI");
     check("NID", "10 1:2:3", 1, "syntax error");
     check("APL", "3:1.2.3.4/1", 0, "not implemented");

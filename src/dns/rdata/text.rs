@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXUPPER_PERMISSIVE};
+use data_encoding::{BASE64, HEXUPPER_PERMISSIVE};
 
 use super::key::{self, Mnemonics};
 use super::table::{self, Field};
-use super::{RdataTextError, Token, apl, bitmap, from_mnemonic, loc, svcb, time, walk};
+use super::{RdataTextError, Token, apl, bitmap, composite, from_mnemonic, loc, naptr, svcb, time, walk};
 use crate::dns::{Name, RrType, name};
 
 /// The tokens behind the type mnemonic, taken one by one.
@@ -49,7 +49,7 @@ impl<'a> Input<'a> {
         RdataTextError { token: self.at, reason }
     }
 
-    fn number(&mut self, max: u32) -> Parsed<u32> {
+    pub(super) fn number(&mut self, max: u32) -> Parsed<u32> {
         let token = self.word().map_err(|error| match error.reason {
             "unexpected token" => RdataTextError { reason: "not a valid number", ..error },
             _ => error,
@@ -75,18 +75,18 @@ impl<'a> Input<'a> {
         key::number_of(table, token).map(u32::from).ok_or_else(|| self.bad("unknown class/type"))
     }
 
-    fn name(&mut self, out: &mut Vec<u8>) -> Parsed<()> {
+    pub(super) fn name(&mut self, out: &mut Vec<u8>) -> Parsed<()> {
         let token = self.word()?;
         name::parse_into(token, Some(self.origin.as_wire()), out)
             .map_err(|error| self.bad(name_reason(error)))
     }
 
-    fn ipv4(&mut self) -> Parsed<Ipv4Addr> {
+    pub(super) fn ipv4(&mut self) -> Parsed<Ipv4Addr> {
         let token = self.word()?;
         parse_ipv4(token).ok_or_else(|| self.bad("bad dotted quad"))
     }
 
-    fn ipv6(&mut self) -> Parsed<Ipv6Addr> {
+    pub(super) fn ipv6(&mut self) -> Parsed<Ipv6Addr> {
         let token = self.word()?;
         let address = std::str::from_utf8(token).ok().and_then(|text| text.parse().ok());
         address.ok_or_else(|| self.bad("bad IPv6 address"))
@@ -208,7 +208,7 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
         Field::DigestType => out.push(input.number_or(0xff, key::DIGESTS)? as u8),
         Field::CertType => out.extend((input.number_or(0xffff, key::CERT_TYPES)? as u16).to_be_bytes()),
         Field::KeyProtocol => out.push(input.number_or(0xff, key::PROTOCOLS)? as u8),
-        Field::KeyFlags => out.extend(key_flags(input)?.to_be_bytes()),
+        Field::KeyFlags => out.extend(composite::key_flags(input)?.to_be_bytes()),
         Field::KeyMaterial => {
             if input.has_more() || !key::has_no_key(&out[start..]) {
                 input.base64(out)?;
@@ -225,30 +225,11 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
                 char_string(input, out)?;
             }
         }
-        Field::Digits => {
-            let token = input.string()?;
-            if !token.iter().all(u8::is_ascii_digit) {
-                return Err(input.bad("out of range"));
-            }
-            if token.len() < 4 {
-                return Err(input.bad("syntax error"));
-            }
-            input.at -= 1;
-            char_string(input, out)?;
-        }
-        Field::Regexp => {
-            let at = out.len();
-            char_string(input, out)?;
-            if !super::naptr::is_regexp(&out[at + 1..]) {
-                return Err(input.bad("syntax error"));
-            }
-        }
+        Field::Digits => digits(input, out)?,
+        Field::Regexp => checked_string(input, out, naptr::is_regexp)?,
         Field::Tag => {
-            let at = out.len();
-            char_string(input, out)?;
-            if out.len() == at + 1 || !out[at + 1..].iter().all(u8::is_ascii_alphanumeric) {
-                return Err(input.bad("syntax error"));
-            }
+            let is_tag = |tag: &[u8]| !tag.is_empty() && tag.iter().all(u8::is_ascii_alphanumeric);
+            checked_string(input, out, is_tag)?;
         }
         Field::LongText => {
             let token = input.string()?;
@@ -263,16 +244,9 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
             let length = out.last().and_then(|&kind| walk::fingerprint_len(kind));
             input.digest(length, out)?;
         }
-        Field::ZoneDigest => {
-            let at = out.len();
-            let length = out.last().and_then(|&kind| walk::zone_digest_len(kind));
-            input.digest(length, out)?;
-            if out.len() - at < walk::ZONE_DIGEST_BYTES_MIN {
-                return Err(input.behind("unexpected end of input"));
-            }
-        }
-        Field::Salt => salt(input, out)?,
-        Field::HashedOwner => hashed_owner(input, out)?,
+        Field::ZoneDigest => zone_digest(input, out)?,
+        Field::Salt => composite::salt(input, out)?,
+        Field::HashedOwner => composite::hashed_owner(input, out)?,
         Field::Base64 => input.base64(out)?,
         Field::OptionalBase64 => {
             if input.string()? != b"-" {
@@ -292,33 +266,14 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
         Field::Prefixes => apl::parse(input, out)?,
         Field::Location => loc::parse(input, out)?,
         Field::SvcParams => svcb::parse(input, out)?,
-        Field::Eui48 => eui(input, 6, out)?,
-        Field::Eui64 => eui(input, 8, out)?,
-        Field::Ilnp64 => ilnp64(input, out)?,
-        Field::IpsecGateway => {
-            let kind = input.number(0xff)?;
-            if kind > 3 {
-                return Err(input.bad("out of range"));
-            }
-            let algorithm = input.number(0xff)? as u8;
-            out.extend([kind as u8, algorithm]);
-            gateway(input, kind, out)?;
-        }
-        Field::Relay => {
-            let discovery = input.number(0xff)?;
-            if discovery > 1 {
-                return Err(input.bad("out of range"));
-            }
-            let kind = input.number(0x7f)?;
-            if kind > 3 {
-                return Err(input.behind("not implemented"));
-            }
-            out.push((discovery << 7 | kind) as u8);
-            gateway(input, kind, out)?;
-        }
-        Field::HostIdentity => host_identity(input, out)?,
-        Field::Services => services(input, out)?,
-        Field::Nsap => nsap(input, out)?,
+        Field::Eui48 => composite::eui(input, 6, out)?,
+        Field::Eui64 => composite::eui(input, 8, out)?,
+        Field::Ilnp64 => composite::ilnp64(input, out)?,
+        Field::IpsecGateway => composite::ipsec_gateway(input, out)?,
+        Field::Relay => composite::relay(input, out)?,
+        Field::HostIdentity => composite::host_identity(input, out)?,
+        Field::Services => composite::services(input, out)?,
+        Field::Nsap => composite::nsap(input, out)?,
         Field::Opaque => {
             // The only way to write it is RFC 3597's.
             return Err(RdataTextError { token: 0, reason: "syntax error" });
@@ -327,15 +282,34 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
     Ok(())
 }
 
-fn key_flags(input: &mut Input<'_>) -> Parsed<u16> {
-    let token = input.word()?;
-    let numeric = token.first().is_some_and(u8::is_ascii_digit);
-    let flags = match token.strip_prefix(b"0x") {
-        Some(digits) => std::str::from_utf8(digits).ok().and_then(|d| u16::from_str_radix(d, 16).ok()),
-        None if numeric => std::str::from_utf8(token).ok().and_then(|d| d.parse().ok()),
-        None => key::flags_of(token),
-    };
-    flags.ok_or_else(|| input.bad(if numeric { "out of range" } else { "unknown flag" }))
+fn zone_digest(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+    let start = out.len();
+    let length = out.last().and_then(|&algorithm| walk::zone_digest_len(algorithm));
+    input.digest(length, out)?;
+    let too_short = out.len() - start < walk::ZONE_DIGEST_BYTES_MIN;
+    if too_short { Err(input.behind("unexpected end of input")) } else { Ok(()) }
+}
+
+/// A character string whose octets must pass `is_good`.
+fn checked_string(
+    input: &mut Input<'_>,
+    out: &mut Vec<u8>,
+    is_good: impl FnOnce(&[u8]) -> bool,
+) -> Parsed<()> {
+    let start = out.len();
+    char_string(input, out)?;
+    if is_good(&out[start + 1..]) { Ok(()) } else { Err(input.bad("syntax error")) }
+}
+
+/// Decimal digits, four at least (RFC 1183 §3.1).
+fn digits(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+    let start = out.len();
+    char_string(input, out)?;
+    match &out[start + 1..] {
+        octets if !octets.iter().all(u8::is_ascii_digit) => Err(input.bad("out of range")),
+        octets if octets.len() < 4 => Err(input.bad("syntax error")),
+        _ => Ok(()),
+    }
 }
 
 fn char_string(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
@@ -347,146 +321,7 @@ fn char_string(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
     Ok(())
 }
 
-fn salt(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
-    let token = input.word()?;
-    let at = out.len();
-    out.push(0);
-    if token != b"-" {
-        decode_hex(token, out).ok_or_else(|| input.behind("bad hex encoding"))?;
-    }
-    out[at] = u8::try_from(out.len() - at - 1).map_err(|_| input.bad("out of range"))?;
-    Ok(())
-}
-
-fn hashed_owner(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
-    let token = input.word()?;
-    let mut octets =
-        BASE32HEX_NOPAD.decode(&token.to_ascii_uppercase()).map_err(|_| input.bad("bad base32 encoding"))?;
-    let length = u8::try_from(octets.len()).ok().filter(|&length| length > 0);
-    out.push(length.ok_or_else(|| input.bad("out of range"))?);
-    out.append(&mut octets);
-    Ok(())
-}
-
-fn eui(input: &mut Input<'_>, octets: usize, out: &mut Vec<u8>) -> Parsed<()> {
-    let token = input.word()?;
-    let start = out.len();
-    let good =
-        token.split(|&byte| byte == b'-').all(|pair| pair.len() == 2 && decode_hex(pair, out).is_some());
-    if good && out.len() - start == octets { Ok(()) } else { Err(input.behind("bad EUI")) }
-}
-
-/// Four groups of one to four hexadecimal digits (RFC 6742 §2.1.2).
-fn ilnp64(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
-    let token = input.word()?;
-    let mut groups = 0;
-    for group in token.split(|&byte| byte == b':') {
-        let digits = (1..=4).contains(&group.len()) && group.iter().all(u8::is_ascii_hexdigit);
-        let value =
-            std::str::from_utf8(group).ok().filter(|_| digits).and_then(|g| u16::from_str_radix(g, 16).ok());
-        out.extend(value.ok_or_else(|| input.bad("syntax error"))?.to_be_bytes());
-        groups += 1;
-    }
-    if groups == 4 { Ok(()) } else { Err(input.bad("syntax error")) }
-}
-
-fn gateway(input: &mut Input<'_>, kind: u32, out: &mut Vec<u8>) -> Parsed<()> {
-    match kind {
-        1 => out.extend(input.ipv4()?.octets()),
-        2 => out.extend(input.ipv6()?.octets()),
-        3 => input.name(out)?,
-        _ => {
-            if input.word()? != b"." {
-                return Err(input.bad("syntax error"));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn host_identity(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
-    let algorithm = input.number(0xff)? as u8;
-    let mut tag = Vec::new();
-    let token = input.word()?;
-    decode_hex(token, &mut tag).ok_or_else(|| input.bad("bad hex encoding"))?;
-    let tag_length = u8::try_from(tag.len()).ok().filter(|&length| length > 0);
-    let tag_length = tag_length.ok_or_else(|| input.bad("out of range"))?;
-    let mut material = Vec::new();
-    let token = input.word()?;
-    decode_base64(token, &mut material).ok_or_else(|| input.bad("bad base64 encoding"))?;
-    let key_length = u16::try_from(material.len()).ok().filter(|&length| length > 0);
-    let key_length = key_length.ok_or_else(|| input.bad("out of range"))?;
-    out.extend([tag_length, algorithm]);
-    out.extend(key_length.to_be_bytes());
-    out.append(&mut tag);
-    out.append(&mut material);
-    Ok(())
-}
-
-/// Names of protocols and services that WKS may use; BIND asks the system's database, which is not there on
-/// every machine.
-const PROTOCOLS: Mnemonics = &[("TCP", 6), ("UDP", 17)];
-const SERVICES: Mnemonics = &[
-    ("ftp-data", 20),
-    ("ftp", 21),
-    ("ssh", 22),
-    ("telnet", 23),
-    ("smtp", 25),
-    ("time", 37),
-    ("domain", 53),
-    ("tftp", 69),
-    ("finger", 79),
-    ("http", 80),
-    ("kerberos", 88),
-    ("pop3", 110),
-    ("sunrpc", 111),
-    ("nntp", 119),
-    ("ntp", 123),
-    ("imap2", 143),
-    ("snmp", 161),
-    ("ldap", 389),
-    ("https", 443),
-];
-
-fn services(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
-    out.extend(input.ipv4()?.octets());
-    let token = input.word()?;
-    let protocol = key::number_of(PROTOCOLS, token).or_else(|| decimal(token)).filter(|&number| number < 256);
-    out.push(protocol.ok_or_else(|| input.bad("unknown protocol"))? as u8);
-    let start = out.len();
-    while input.has_more() {
-        let token = input.word()?;
-        let port = key::number_of(SERVICES, token).or_else(|| decimal(token));
-        let port = port.ok_or_else(|| input.bad("unknown service"))? as usize;
-        if out.len() <= start + port / 8 {
-            out.resize(start + port / 8 + 1, 0);
-        }
-        out[start + port / 8] |= 0x80 >> (port % 8);
-    }
-    Ok(())
-}
-
-fn decimal(token: &[u8]) -> Option<u16> {
-    let digits = token.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(token).ok().filter(|_| digits)?.parse().ok()
-}
-
-fn nsap(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
-    let token = input.word()?;
-    let digits = token.strip_prefix(b"0x").or_else(|| token.strip_prefix(b"0X"));
-    let digits: Vec<u8> = digits
-        .ok_or_else(|| input.bad("syntax error"))?
-        .iter()
-        .copied()
-        .filter(|&byte| byte != b'.')
-        .collect();
-    if digits.is_empty() || !digits.len().is_multiple_of(2) {
-        return Err(input.bad("unexpected end of input"));
-    }
-    decode_hex(&digits, out).ok_or_else(|| input.bad("syntax error"))
-}
-
-fn decode_hex(digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(super) fn decode_hex(digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let length = HEXUPPER_PERMISSIVE.decode_len(digits.len()).ok()?;
     let start = out.len();
     out.resize(start + length, 0);
@@ -494,7 +329,7 @@ fn decode_hex(digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(super) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let longest = BASE64.decode_len(text.len()).ok()?;
     let start = out.len();
     out.resize(start + longest, 0);

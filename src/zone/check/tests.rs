@@ -1,0 +1,176 @@
+//! Findings, as their `Debug` text without what does not matter. The wording is compared with BIND's in
+//! `compat-tests/checkzone.rs`.
+
+use super::*;
+
+/// A zone of records `owner type rdata`; RDATA is given in wire format by the builders below.
+fn zone(records: &[(&str, RrType, Vec<u8>)]) -> Contents {
+    let mut builder = Contents::builder(name("example."));
+    let mut push = |owner: &str, rtype: RrType, rdata: &[u8]| {
+        let owner = if owner == "@" { name("example.") } else { name(&format!("{owner}.example.")) };
+        builder.push(owner.as_wire(), rtype, 3600, rdata).expect("all owners are in the zone");
+    };
+    let soa = [name("ns.example.").as_wire(), name("h.example.").as_wire(), &[0; 20]].concat();
+    push("@", RrType::SOA, &soa);
+    for (owner, rtype, rdata) in records {
+        push(owner, *rtype, rdata);
+    }
+    builder.finish().expect("there is an SOA")
+}
+
+fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+fn a(owner: &str) -> (&str, RrType, Vec<u8>) {
+    (owner, RrType::A, vec![192, 0, 2, 1])
+}
+
+fn to<'a>(owner: &'a str, rtype: RrType, target: &str) -> (&'a str, RrType, Vec<u8>) {
+    let head: &[u8] = match rtype {
+        RrType::MX => &[0, 10],
+        RrType::SRV => &[0; 6],
+        _ => &[],
+    };
+    let target = if target.ends_with('.') { name(target) } else { name(&format!("{target}.example.")) };
+    (owner, rtype, [head, target.as_wire()].concat())
+}
+
+/// What a zone with a good name server and `records` gets.
+fn findings(records: &[(&str, RrType, Vec<u8>)], options: &Options) -> (Vec<Finding>, usize) {
+    let head = [to("@", RrType::NS, "ns"), a("ns")];
+    let report = check(&zone(&[&head, records].concat()), options);
+    (report.findings, report.fatal)
+}
+
+#[track_caller]
+fn expect(records: &[(&str, RrType, Vec<u8>)], expected: Option<(&str, RrType, &str, Trouble)>) {
+    let expected = expected.map(|(owner, rtype, target, trouble)| Finding::Target {
+        owner: name(&format!("{owner}.example.")),
+        rtype,
+        target: name(&format!("{target}.example.")),
+        trouble,
+    });
+    assert_eq!(findings(records, &Options::default()), (expected.into_iter().collect(), 0));
+}
+
+const NO_ADDRESS: Trouble = Trouble::NoAddress(Glue::None);
+
+#[test]
+fn a_zone_needs_name_servers_that_can_be_reached() {
+    let fatal = |records: &[(&str, RrType, Vec<u8>)]| {
+        let report = check(&zone(records), &Options { integrity: Integrity::None, ..Options::default() });
+        assert_eq!(report.fatal, report.findings.len());
+        report.findings
+    };
+    assert_eq!(fatal(&[]), [Finding::NoNs]);
+    let trouble = |target: &str, trouble| vec![Finding::ApexNs { target: name(target), trouble }];
+    assert_eq!(fatal(&[to("@", RrType::NS, "x")]), trouble("x.example.", NO_ADDRESS));
+    assert_eq!(
+        fatal(&[to("@", RrType::NS, "c"), to("c", RrType::CNAME, "d"), a("d")]),
+        trouble("c.example.", Trouble::Cname)
+    );
+    assert_eq!(
+        fatal(&[to("@", RrType::NS, "x.d"), to("d", RrType::DNAME, "other.")]),
+        trouble("x.d.example.", Trouble::BelowDname(name("d.example.")))
+    );
+    assert_eq!(fatal(&[to("@", RrType::NS, "ns.elsewhere.")]), []);
+    assert_eq!(fatal(&[to("@", RrType::NS, "x.sub"), to("sub", RrType::NS, "ns.elsewhere.")]), []);
+}
+
+#[test]
+fn delegations_need_glue_where_nothing_else_can_lead_there() {
+    let ns = RrType::NS;
+    expect(&[to("s", ns, "ns.s"), a("ns.s")], None);
+    expect(&[to("s", ns, "s"), a("s")], None);
+    expect(&[to("s", ns, "ns.s")], Some(("s", ns, "ns.s", Trouble::NoAddress(Glue::Required))));
+    expect(&[to("s", ns, "nothing")], Some(("s", ns, "nothing", NO_ADDRESS)));
+    expect(&[to("s", ns, "c"), to("c", RrType::CNAME, "ns")], Some(("s", ns, "c", Trouble::Cname)));
+    expect(&[to("s", ns, "host.wild"), a("*.wild")], None);
+    let siblings = [to("s", ns, "ns.t"), to("t", ns, "ns.elsewhere.")];
+    expect(&siblings, Some(("s", ns, "ns.t", Trouble::NoAddress(Glue::Sibling))));
+    let options = Options { integrity: Integrity::Local { sibling: false }, ..Options::default() };
+    assert_eq!(findings(&siblings, &options).0, []);
+}
+
+#[test]
+fn mail_and_services_need_hosts() {
+    let (mx, srv, cname) = (RrType::MX, RrType::SRV, RrType::CNAME);
+    expect(&[to("m", mx, "ns"), to("m", mx, "."), to("s", srv, ".")], None);
+    expect(&[to("m", mx, "nothing")], Some(("m", mx, "nothing", NO_ADDRESS)));
+    expect(&[to("m", mx, "ent"), a("x.ent")], Some(("m", mx, "ent", NO_ADDRESS)));
+    expect(&[to("m", mx, "c"), to("c", cname, "ns")], Some(("m", mx, "c", Trouble::Cname)));
+    expect(&[to("s", srv, "nothing")], Some(("s", srv, "nothing", NO_ADDRESS)));
+    // What is below a cut or a DNAME is not looked at.
+    expect(&[to("d", RrType::DNAME, "other."), to("x.d", mx, "nothing")], None);
+    expect(&[to("s", RrType::NS, "ns"), to("x.s", mx, "nothing")], None);
+    let refused = |records: &[(&str, RrType, Vec<u8>)], options: Options| findings(records, &options).1;
+    let fail = Check::Fail;
+    assert_eq!(refused(&[to("m", mx, "nothing")], Options { mx: fail, ..Options::default() }), 1);
+    let alias = [to("m", mx, "c"), to("s", srv, "c"), to("c", cname, "ns")];
+    assert_eq!(refused(&alias, Options { mx: fail, mx_cname: fail, ..Options::default() }), 1);
+    assert_eq!(refused(&alias, Options { srv_cname: fail, ..Options::default() }), 1);
+    let ignore = Options { mx_cname: Check::Ignore, srv_cname: Check::Ignore, ..Options::default() };
+    assert_eq!(findings(&alias, &ignore).0, []);
+}
+
+#[test]
+fn targets_outside_are_for_the_caller_to_ask_about() {
+    let records = [to("m", RrType::MX, "mail.elsewhere.")];
+    assert_eq!(findings(&records, &Options::default()).0, []);
+    let full = Options { integrity: Integrity::Full { sibling: true }, ..Options::default() };
+    let (owner, target) = (name("m.example."), name("mail.elsewhere."));
+    assert_eq!(findings(&records, &full).0, [Finding::Outside { owner, rtype: RrType::MX, target }]);
+}
+
+#[test]
+fn old_records_are_pointed_out() {
+    let found = |record| findings(&[record], &Options::default());
+    let owner = || name("x.example.");
+    let txt = |text: &[u8]| [&[text.len() as u8], text].concat();
+    assert_eq!(found(("x", RrType::SPF, txt(b"v=spf1 -all"))), (vec![Finding::SpfOnly(owner())], 0));
+    let both = [("x", RrType::SPF, txt(b"v=spf1")), ("x", RrType::TXT, txt(b"v=spf1"))];
+    assert_eq!(findings(&both, &Options::default()).0, []);
+    let ds = [&[0, 1, 5, 1][..], &[0; 20]].concat();
+    assert_eq!(
+        found(("x", RrType::DS, ds)).0,
+        [
+            Finding::DeprecatedDigest { owner: owner(), digest: 1 },
+            Finding::DeprecatedAlgorithm { owner: owner(), rtype: RrType::DS, algorithm: 5 },
+        ]
+    );
+    let key = vec![1, 0, 3, 5, 1, 3, 0xff, 0xff];
+    assert_eq!(
+        found(("@", RrType::DNSKEY, key)).0,
+        [
+            Finding::WeakKey { algorithm: 5, key_tag: 0x0508 },
+            Finding::DeprecatedKey(5),
+            Finding::OnlyDeprecatedKeys,
+        ]
+    );
+    assert_eq!(found(("@", RrType::NSEC3PARAM, vec![1, 0, 0, 151, 0])).0, [Finding::Nsec3Iterations(151)]);
+    assert_eq!(
+        found(("@", RrType::NSEC3PARAM, vec![2, 0, 0, 1, 0])),
+        (vec![Finding::UnknownNsec3Hash(2), Finding::NoNsec3Hash], 1)
+    );
+}
+
+#[test]
+fn records_that_differ_in_case_are_duplicates() {
+    let hip = |server: &str| ("x", RrType(55), [&[1, 2, 0, 1, 9, 9][..], name(server).as_wire()].concat());
+    let owner = name("x.example.");
+    let records = [hip("a."), hip("A."), hip("b.")];
+    let expected = vec![Finding::Duplicates { owner, rtype: RrType(55) }];
+    assert_eq!(findings(&records, &Options::default()), (expected.clone(), 0));
+    let fail = Options { duplicates: Check::Fail, ..Options::default() };
+    assert_eq!(findings(&records, &fail), (expected, 1));
+}
+
+#[test]
+fn a_zone_is_signed_when_its_apex_says_so() {
+    let key = ("@", RrType::DNSKEY, vec![1, 0, 3, 13, 1]);
+    let nsec = ("@", RrType::NSEC, [name("example.").as_wire(), &[0, 1, 0x40]].concat());
+    assert!(is_signed(&zone(&[key.clone(), nsec.clone()])));
+    assert!(!is_signed(&zone(&[key])));
+    assert!(!is_signed(&zone(&[nsec])));
+}
