@@ -151,7 +151,7 @@ fn number(option: u8, value: &OsString, range: std::ops::RangeInclusive<u32>) ->
 }
 
 fn serve(arguments: &Arguments) -> i32 {
-    let Some(config) = read_configuration(&arguments.configuration) else { return 1 };
+    let Some(config) = read_configuration(&arguments.configuration, arguments.port) else { return 1 };
     // Threads do not survive a fork, so this comes before the first of them.
     if arguments.mode == Mode::Background
         && let Err(error) = nix::unistd::daemon(true, false)
@@ -187,8 +187,8 @@ fn serve(arguments: &Arguments) -> i32 {
 }
 
 /// Reads the configuration; errors and warnings go to standard error, `file:line: text`.
-fn read_configuration(path: &Path) -> Option<Config> {
-    match config::load(path) {
+fn read_configuration(path: &Path, port: Option<u16>) -> Option<Config> {
+    match config::load_with_port(path, port) {
         Ok((config, warnings)) => {
             warnings.iter().for_each(|warning| eprintln!("{warning}"));
             Some(config)

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::config::interfaces::Interfaces;
 use crate::config::{Config, ZoneConfig};
 use crate::control::status::{self, ClusterStatus};
+use crate::dns::Name;
 use crate::nameserver::acl::{self, Acl};
 use crate::nameserver::{Nameserver, query};
 use crate::notify_out::NotifyOut;
@@ -336,7 +337,8 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
             }
         }
     });
-    let source = status_source(zones.clone(), driver.status().clone(), config.zones.len());
+    let configured = config.zones.iter().map(|zone| zone.name.clone()).collect();
+    let source = status_source(zones.clone(), driver.status().clone(), configured);
     for (listener, allow) in sockets.statistics {
         let listener = tokio_listener(listener)?;
         let allow: status::Allow = Arc::new(move |address| allow.allows(address, None));
@@ -413,7 +415,11 @@ fn tokio_listener(listener: TcpListener) -> Result<tokio::net::TcpListener, Star
 }
 
 /// Joins what the driver, the zones and the configuration know into one answer.
-fn status_source(zones: Zones, driver: watch::Receiver<Status>, configured: usize) -> status::StatusSource {
+fn status_source(
+    zones: Zones,
+    driver: watch::Receiver<Status>,
+    configured: Vec<Name>,
+) -> status::StatusSource {
     Arc::new(move || {
         let status = driver.borrow().clone();
         let table = zones.load();
@@ -429,7 +435,7 @@ fn status_source(zones: Zones, driver: watch::Receiver<Status>, configured: usiz
             })
             .collect();
         listed.sort_by(|a, b| a.name.cmp(&b.name));
-        let loaded = listed.iter().filter(|zone| zone.serial.is_some()).count();
+        let loaded = |apex: &Name| table.get(apex).is_some_and(|zone| zone.cell().load().is_some());
         let counters = status.counters;
         ClusterStatus {
             node: status.node_id,
@@ -438,7 +444,7 @@ fn status_source(zones: Zones, driver: watch::Receiver<Status>, configured: usiz
             decided_index: status.decided_index,
             applied_index: status.applied_index,
             compacted_index: status.compacted_index,
-            ready: status.ready && loaded >= configured,
+            ready: status.ready && configured.iter().all(loaded),
             members: status.members.iter().map(member_status).collect(),
             zones: listed,
             counters: vec![
@@ -521,7 +527,7 @@ async fn seed_all(configured: Vec<ZoneConfig>, seeder: Seeder) {
 }
 
 /// A name as BIND logs it: without the final dot.
-struct Undotted<'a>(&'a crate::dns::Name);
+struct Undotted<'a>(&'a Name);
 
 impl std::fmt::Display for Undotted<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

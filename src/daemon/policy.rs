@@ -23,6 +23,7 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
         allow_query: Acl::new(&zone.allow_query, interfaces),
         allow_transfer: Acl::new(&zone.allow_transfer, interfaces),
         allow_update: Acl::new(&zone.allow_update, interfaces),
+        max_ixfr_ratio: zone.max_ixfr_ratio,
     };
     Policy {
         keys: Keys::new(config.keys.iter().cloned()),
@@ -37,7 +38,9 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
             now: clock::unix_secs,
             ..transfer_out::Options::default()
         },
-        ..Policy::default()
+        minimal_responses: config.options.minimal_responses,
+        // The log may hold zones that this configuration no longer names.
+        fallback: None,
     }
 }
 

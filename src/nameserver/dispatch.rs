@@ -95,12 +95,13 @@ impl Nameserver {
             Opcode::QUERY => self.handle_query(envelope, &message, packet, client, &policy),
             Opcode::NOTIFY => {
                 let zones = self.zones.load();
-                Action::Respond(notify_in::respond(&mut envelope, &message, &zones, (self.now)()))
+                let is_served = |apex: &Name| zones.get(apex).is_some() && policy.zone(apex).is_some();
+                Action::Respond(notify_in::respond(&mut envelope, &message, &is_served, (self.now)()))
             }
             Opcode::UPDATE => {
                 let surroundings = Surroundings {
                     zones: &self.zones.load(),
-                    allow_update: &|apex: &Name| &policy.zone(apex).allow_update,
+                    allow_update: &|apex: &Name| policy.zone(apex).map(|zone| &zone.allow_update),
                     pending: &self.pending,
                     propose: &*self.propose,
                     now: self.now,
@@ -161,13 +162,13 @@ impl Nameserver {
             rcode
         };
         let zones = self.zones.load();
-        let Some(zone) = zones.get(&question.name).filter(|_| question.qclass == Class::IN) else {
+        let zone = zones.get(&question.name).filter(|_| question.qclass == Class::IN);
+        let Some((zone, zone_policy)) = zone.and_then(|zone| Some((zone, policy.zone(zone.name())?))) else {
             let zone = Undotted(&question.name);
             let reason = format_args!("'{zone}/{}': non-authoritative zone", question.qclass);
             return Err(bad(envelope, reason, Rcode::NOTAUTH));
         };
-        let allowed = &policy.zone(zone.name()).allow_transfer;
-        if !allowed.allows(client.address.ip(), envelope.key()) {
+        if !zone_policy.allow_transfer.allows(client.address.ip(), envelope.key()) {
             log_denied(envelope, question);
             if let Some(edns) = &mut envelope.edns {
                 edns.options.push((EXTENDED_ERROR, Box::new(PROHIBITED)));
@@ -188,7 +189,8 @@ impl Nameserver {
             .map_err(|rcode| bad(envelope, format_args!("IXFR request missing SOA"), rcode))?;
         match client.transport {
             Transport::Tcp => {
-                let messages = ixfr_out::transfer(zone, client_serial, request, options)?;
+                let messages =
+                    ixfr_out::transfer(zone, client_serial, zone_policy.max_ixfr_ratio, request, options)?;
                 Ok(Action::Transfer(Box::new(messages)))
             }
             Transport::Udp => {

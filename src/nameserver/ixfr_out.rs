@@ -15,7 +15,9 @@
 
 use super::axfr_out;
 use super::transfer_out::{DifferenceRecords, Kind, Messages, Options, Records, Request};
+use crate::config::IxfrRatio;
 use crate::dns::message::Message;
+use crate::dns::rdata::canonical;
 use crate::dns::{Class, Rcode, RrType};
 use crate::zone::changeset::soa_serial;
 use crate::zone::{Changeset, Contents, Zone, serial};
@@ -24,15 +26,16 @@ use std::sync::Arc;
 /// The serial of the version the client has: that of the SOA in the authority section (RFC 1995 §3).
 ///
 /// # Errors
-/// FORMERR if there is not exactly one SOA of the zone.
+/// FORMERR if there is no SOA of the zone, or different ones. BIND: the same one twice is one.
 pub fn client_serial(message: &Message) -> Result<u32, Rcode> {
     let question = message.question().ok_or(Rcode::FORMERR)?;
     let mut soas = message.authorities.iter().filter(|record| {
         record.rtype == RrType::SOA && record.class == Class::IN && record.owner == question.name
     });
-    match (soas.next(), soas.next()) {
-        (Some(soa), None) => soa_serial(&soa.rdata).ok_or(Rcode::FORMERR),
-        _ => Err(Rcode::FORMERR),
+    let first = canonical(RrType::SOA, &soas.next().ok_or(Rcode::FORMERR)?.rdata);
+    match soas.all(|soa| canonical(RrType::SOA, &soa.rdata) == first) {
+        true => soa_serial(&first).ok_or(Rcode::FORMERR),
+        false => Err(Rcode::FORMERR),
     }
 }
 
@@ -43,6 +46,7 @@ pub fn client_serial(message: &Message) -> Result<u32, Rcode> {
 pub fn transfer(
     zone: &Zone,
     client_serial: u32,
+    ratio: IxfrRatio,
     request: Request,
     options: Options,
 ) -> Result<Messages, Rcode> {
@@ -51,10 +55,10 @@ pub fn transfer(
         return soa_only(&contents, request, options);
     }
     let reason = match changesets {
-        Some(changesets) if is_smaller_than_zone(&changesets, &contents) => {
+        Some(changesets) if is_within(ratio, &changesets, &contents) => {
             return differences(&contents, changesets, client_serial, request, options);
         }
-        Some(_) => "IXFR delta size exceeds the database size",
+        Some(_) => "IXFR delta size exceeds the maximum ratio to database size",
         None => "IXFR version not in journal",
     };
     tracing::debug!("transfer of '{}/IN': {reason}, falling back to AXFR", zone.name().undotted());
@@ -111,15 +115,17 @@ fn differences(
     Ok(Messages::new(request, options, records, Kind::Ixfr { client_serial }, serial))
 }
 
-/// Whether the differences are no larger than the zone. BIND: `max-ixfr-ratio` 100%.
+/// Whether the differences are no larger than the zone, or the part of it that the ratio says.
 ///
-/// Walks only as much of the zone as the differences are large.
-fn is_smaller_than_zone(changesets: &[Arc<Changeset>], contents: &Contents) -> bool {
-    let mut left: usize = changesets.iter().map(|changeset| changeset.wire_bytes()).sum();
+/// Walks only as much of the zone as is needed to know.
+fn is_within(ratio: IxfrRatio, changesets: &[Arc<Changeset>], contents: &Contents) -> bool {
+    let IxfrRatio::Percent(percent) = ratio else { return true };
+    let bytes: usize = changesets.iter().map(|changeset| changeset.wire_bytes()).sum();
+    let mut left = bytes as u64 * 100;
     for rrset in contents.nodes().flat_map(|node| node.rrsets().collect::<Vec<_>>()) {
         for rdata in &rrset.rdatas {
             let bytes = rrset.owner.as_wire().len() + 10 + rdata.len();
-            match left.checked_sub(bytes) {
+            match left.checked_sub(bytes as u64 * u64::from(percent)) {
                 Some(rest) => left = rest,
                 None => return true,
             }

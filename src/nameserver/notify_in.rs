@@ -2,8 +2,7 @@
 
 use super::request::{Envelope, Undotted};
 use crate::dns::message::{Header, Message};
-use crate::dns::{Class, Rcode, RrType};
-use crate::zone::ZoneTable;
+use crate::dns::{Class, Name, Rcode, RrType};
 
 /// The response to a NOTIFY.
 ///
@@ -11,15 +10,15 @@ use crate::zone::ZoneTable;
 pub(super) fn respond(
     envelope: &mut Envelope,
     message: &Message,
-    zones: &ZoneTable,
+    is_served: &dyn Fn(&Name) -> bool,
     now_secs: u64,
 ) -> Vec<u8> {
-    let rcode = rcode(envelope, message, zones);
+    let rcode = rcode(envelope, message, is_served);
     let header = Header { authoritative: rcode == Rcode::NOERROR, ..envelope.header.response(rcode) };
     envelope.response_with(&header, now_secs)
 }
 
-fn rcode(envelope: &Envelope, message: &Message, zones: &ZoneTable) -> Rcode {
+fn rcode(envelope: &Envelope, message: &Message, is_served: &dyn Fn(&Name) -> bool) -> Rcode {
     let Some(question) = message.question() else {
         tracing::info!(target: "notify", "{envelope}: notify question section has not one entry");
         return Rcode::FORMERR;
@@ -32,7 +31,7 @@ fn rcode(envelope: &Envelope, message: &Message, zones: &ZoneTable) -> Rcode {
         return Rcode::FORMERR;
     }
     let zone = Undotted(&question.name);
-    if zones.get(&question.name).is_none() {
+    if !is_served(&question.name) {
         tracing::info!(target: "notify", "{envelope}: received notify for zone '{zone}': not authoritative");
         return Rcode::NOTAUTH;
     }

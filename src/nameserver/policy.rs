@@ -4,6 +4,7 @@
 
 use super::acl::Acl;
 use super::transfer_out;
+use crate::config::{IxfrRatio, MinimalResponses};
 use crate::dns::edns::UDP_BYTES_DEFAULT;
 use crate::dns::{Name, tsig};
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 pub struct Policy {
     /// The TSIG keys.
     pub keys: tsig::Keys,
-    /// By apex. A zone that is not here is served as `fallback` says.
+    /// By apex.
     pub zones: HashMap<Name, ZonePolicy>,
     /// UDP size that EDNS announces. BIND: `edns-udp-size`.
     pub edns_udp_size: u16,
@@ -21,8 +22,10 @@ pub struct Policy {
     pub udp_bytes_max: u16,
     /// How transfers are cut into messages.
     pub transfer: transfer_out::Options,
-    /// What zones without a policy of their own get.
-    pub fallback: ZonePolicy,
+    /// What responses leave out.
+    pub minimal_responses: MinimalResponses,
+    /// What zones without a policy of their own get; `None`: they are not served, whoever holds them.
+    pub fallback: Option<ZonePolicy>,
 }
 
 impl Default for Policy {
@@ -33,15 +36,16 @@ impl Default for Policy {
             edns_udp_size: UDP_BYTES_DEFAULT,
             udp_bytes_max: UDP_BYTES_DEFAULT,
             transfer: transfer_out::Options::default(),
-            fallback: ZonePolicy::default(),
+            minimal_responses: MinimalResponses::NoAuthRecursive,
+            fallback: Some(ZonePolicy::default()),
         }
     }
 }
 
 impl Policy {
-    /// The policy of the zone with this apex.
-    pub fn zone(&self, apex: &Name) -> &ZonePolicy {
-        self.zones.get(apex).unwrap_or(&self.fallback)
+    /// The policy of the zone with this apex; `None` if it is not to be served.
+    pub fn zone(&self, apex: &Name) -> Option<&ZonePolicy> {
+        self.zones.get(apex).or(self.fallback.as_ref())
     }
 }
 
@@ -54,11 +58,18 @@ pub struct ZonePolicy {
     pub allow_transfer: Acl,
     /// Who may update it.
     pub allow_update: Acl,
+    /// When a whole transfer is better than the differences.
+    pub max_ixfr_ratio: IxfrRatio,
 }
 
 impl Default for ZonePolicy {
     /// BIND 9.18: everybody may query and transfer, nobody may update.
     fn default() -> ZonePolicy {
-        ZonePolicy { allow_query: Acl::any(), allow_transfer: Acl::any(), allow_update: Acl::none() }
+        ZonePolicy {
+            allow_query: Acl::any(),
+            allow_transfer: Acl::any(),
+            allow_update: Acl::none(),
+            max_ixfr_ratio: IxfrRatio::Percent(100),
+        }
     }
 }

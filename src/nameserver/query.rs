@@ -11,8 +11,9 @@
 //! Caveats: EDNS options are ignored (cookies are an issue of their own); class CHAOS is refused.
 
 use super::answer::{Assembly, Extras, Memory, RESTARTS_MAX, Resolution, Surroundings};
-use super::policy::Policy;
+use super::policy::{Policy, ZonePolicy};
 use super::request::{Client, Transport};
+use crate::config::MinimalResponses;
 use crate::dns::edns::{Edns, UDP_BYTES_MIN};
 use crate::dns::message::{Header, Message};
 use crate::dns::wire::{HEADER_BYTES, MESSAGE_BYTES_MAX, Writer};
@@ -53,6 +54,20 @@ pub struct Request<'a> {
     pub key: Option<&'a Name>,
     /// The most octets of the response, if that is not for the packet's own EDNS to say.
     pub bytes_max: Option<usize>,
+}
+
+impl<'a> Context<'a> {
+    /// The zone that encloses `name` without its first `skipped` labels most closely, of those that are served.
+    fn enclosing(&self, name: &LookupName, skipped: usize) -> Option<(&'a Arc<Zone>, &'a ZonePolicy)> {
+        let mut skipped = skipped;
+        loop {
+            let zone = self.zones.enclosing(name, skipped)?;
+            if let Some(policy) = self.policy.zone(zone.name()) {
+                return Some((zone, policy));
+            }
+            skipped = name.label_count() + 1 - zone.name().label_count();
+        }
+    }
 }
 
 /// What became of a packet.
@@ -149,7 +164,7 @@ impl Workspace {
                 Stage::InZone(query, zone_index) => match (&loaded[zone_index], zones[index]) {
                     (Some(Loaded { zone, .. }), Some(contents)) => {
                         let is_ours = |name: &LookupName| {
-                            context.zones.enclosing(name, 0).is_some_and(|other| Arc::ptr_eq(other, zone))
+                            context.enclosing(name, 0).is_some_and(|(other, _)| Arc::ptr_eq(other, zone))
                         };
                         let around = Surroundings { contents, is_ours: &is_ours };
                         self.answer(context, request, &query, index, around, found[index], out)
@@ -183,7 +198,7 @@ impl Workspace {
         let resolution = Resolution {
             around,
             qtype: query.qtype,
-            extras: extras(request, query),
+            extras: extras(context, request, query),
             name: &mut self.names[index],
             scratch: &mut self.scratch,
             memory: &mut self.memory,
@@ -253,11 +268,11 @@ fn classify<'a>(
         _ => {}
     }
     // RFC 4035 §3.1.4.1: DS is the parent's to answer, if we serve it.
-    let parent = if query.qtype == RrType::DS { context.zones.enclosing(name, 1) } else { None };
-    let Some(zone) = parent.or_else(|| context.zones.enclosing(name, 0)) else {
+    let parent = if query.qtype == RrType::DS { context.enclosing(name, 1) } else { None };
+    let Some((zone, policy)) = parent.or_else(|| context.enclosing(name, 0)) else {
         return Stage::Fail(query, Rcode::REFUSED);
     };
-    if !context.policy.zone(zone.name()).allow_query.allows(request.client.address.ip(), request.key) {
+    if !policy.allow_query.allows(request.client.address.ip(), request.key) {
         return Stage::Fail(query, Rcode::REFUSED);
     }
     for (index, slot) in loaded.iter_mut().enumerate() {
@@ -273,18 +288,24 @@ fn classify<'a>(
     Stage::Fail(query, Rcode::SERVFAIL)
 }
 
-/// BIND: what `minimal-responses no-auth-recursive` adds to an answer.
-fn extras(request: &Request<'_>, query: &Query) -> Extras {
+/// BIND: what `minimal-responses` leaves of what could be added to an answer.
+fn extras(context: &Context<'_>, request: &Request<'_>, query: &Query) -> Extras {
     let recursion_desired = request.packet[2] & RECURSION_DESIRED != 0;
     let dnssec = query.edns.is_some_and(|edns| edns.dnssec_ok);
     let small = request.client.transport == Transport::Udp
         && query.edns.is_some_and(|edns| edns.udp_bytes <= UDP_BYTES_MIN);
+    let (authority, additional) = match context.policy.minimal_responses {
+        MinimalResponses::No => (true, true),
+        MinimalResponses::Yes => (false, false),
+        MinimalResponses::NoAuth => (false, true),
+        MinimalResponses::NoAuthRecursive => (!recursion_desired, true),
+    };
     let (authority, additional) = match query.qtype {
         _ if small => (false, false),
         RrType::DNSKEY | RrType::DS | CDS | CDNSKEY => (false, false),
         RrType::NS => (true, true),
-        RrType::ANY => (!recursion_desired, false),
-        _ => (!recursion_desired, true),
+        RrType::ANY => (authority, false),
+        _ => (authority, additional),
     };
     Extras { authority, additional, dnssec }
 }
@@ -419,5 +440,7 @@ impl Workspace {
     }
 }
 
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod tests;

@@ -88,7 +88,7 @@ impl Pending {
 /// What an update is judged by.
 pub(super) struct Surroundings<'a> {
     pub(super) zones: &'a ZoneTable,
-    pub(super) allow_update: &'a dyn Fn(&Name) -> &'a Acl,
+    pub(super) allow_update: &'a dyn Fn(&Name) -> Option<&'a Acl>,
     pub(super) pending: &'a Arc<Pending>,
     pub(super) propose: &'a Propose,
     pub(super) now: fn() -> u64,
@@ -150,10 +150,11 @@ fn authorise(envelope: &Envelope, message: &Message, surroundings: &Surroundings
         return Err(failed(format_args!("update zone section contains non-SOA"), Rcode::FORMERR));
     }
     let undotted = Undotted(&section.name);
-    let Some(zone) = surroundings.zones.get(&section.name) else {
+    let zone = surroundings.zones.get(&section.name);
+    let served = zone.and_then(|zone| Some((zone, (surroundings.allow_update)(zone.name())?)));
+    let Some((zone, allowed)) = served else {
         return Err(failed(format_args!("{undotted}: not authoritative for update zone"), Rcode::NOTAUTH));
     };
-    let allowed = (surroundings.allow_update)(zone.name());
     if !allowed.allows(envelope.client.ip(), envelope.key()) {
         tracing::info!(target: "update-security", "{envelope}: update '{undotted}/IN' denied");
         return Err(Rcode::REFUSED);

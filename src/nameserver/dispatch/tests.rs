@@ -68,7 +68,10 @@ fn fixture() -> Fixture {
     zones.insert(Arc::new(zone));
     zones.insert(Arc::new(Zone::new(name("notloaded.test."), Vec::new(), 1 << 20)));
 
-    let mut policy = Policy { keys: keys(), ..Policy::default() };
+    // In the log, but not in the configuration.
+    zones.insert(Arc::new(Zone::new(name("leftover.test."), Vec::new(), 1 << 20)));
+
+    let mut policy = Policy { keys: keys(), fallback: None, ..Policy::default() };
     let only_k =
         ZonePolicy { allow_update: key_acl("k."), allow_transfer: key_acl("k."), ..ZonePolicy::default() };
     policy.zones.insert(apex, only_k.clone());
@@ -268,6 +271,7 @@ fn notify_is_answered_as_by_a_primary() {
         ("a zone that is not loaded", ("notloaded.test.", 6, 1), (Rcode::NOERROR, 0xa400, 1, false)),
         ("type A", ("example.com.", 1, 1), (Rcode::FORMERR, 0xa000, 1, false)),
         ("another zone", ("example.org.", 6, 1), (Rcode::NOTAUTH, 0xa000, 1, false)),
+        ("a zone not configured", ("leftover.test.", 6, 1), (Rcode::NOTAUTH, 0xa000, 1, false)),
         ("below a zone of ours", ("sub.example.com.", 6, 1), (Rcode::NOTAUTH, 0xa000, 1, false)),
         ("class CH", ("example.com.", 6, 3), (Rcode::NOTIMP, 0xa000, 1, false)),
     ] {
@@ -286,6 +290,7 @@ fn updates_that_may_not_be_are_refused_before_the_log_hears_of_them() {
         ("another key", EX, Some("other."), Rcode::REFUSED),
         ("another zone, no key", ("example.org.", 6, 1), None, Rcode::NOTAUTH),
         ("another zone", ("example.org.", 6, 1), Some("k."), Rcode::NOTAUTH),
+        ("a zone not configured", ("leftover.test.", 6, 1), Some("k."), Rcode::NOTAUTH),
         ("below a zone of ours", ("sub.example.com.", 6, 1), Some("k."), Rcode::NOTAUTH),
         ("zone type A", ("example.com.", 1, 1), Some("k."), Rcode::FORMERR),
         ("class CH", ("example.com.", 6, 3), Some("k."), Rcode::NOTIMP),
@@ -424,6 +429,7 @@ fn transfers_are_for_those_who_may_over_the_right_transport() {
         ("another key, IXFR", ixfr("example.com."), Some("other."), Transport::Tcp, Rcode::REFUSED),
         ("AXFR over UDP", axfr("example.com."), Some("k."), Transport::Udp, Rcode::FORMERR),
         ("another zone", axfr("example.org."), Some("k."), Transport::Tcp, Rcode::NOTAUTH),
+        ("a zone not configured", axfr("leftover.test."), Some("k."), Transport::Tcp, Rcode::NOTAUTH),
         ("no apex", axfr("ns.example.com."), Some("k."), Transport::Tcp, Rcode::NOTAUTH),
         ("IXFR of another zone", ixfr("example.org."), Some("k."), Transport::Udp, Rcode::NOTAUTH),
         ("class CH", Packet::new(0, &[("example.com.", 252, 3)]), Some("k."), Transport::Tcp, Rcode::NOTAUTH),

@@ -1,6 +1,7 @@
 //! Whole transfers, AXFR and IXFR, read back by hickory-proto.
 
 use super::*;
+use crate::config::IxfrRatio;
 use crate::dns::message::Message;
 use crate::dns::tsig::{Algorithm, Key, Keys, Verifier};
 use crate::dns::{Class, Opcode};
@@ -193,7 +194,7 @@ fn a_zone_that_is_not_loaded_gives_servfail() {
     let zone = Zone::new(apex(), Vec::new(), 1000);
     assert_eq!(axfr_out::transfer(&zone, request(RrType::AXFR), options(512)).err(), Some(Rcode::SERVFAIL));
     assert_eq!(
-        ixfr_out::transfer(&zone, 1, request(RrType::IXFR), options(512)).err(),
+        ixfr_out::transfer(&zone, 1, IxfrRatio::Percent(100), request(RrType::IXFR), options(512)).err(),
         Some(Rcode::SERVFAIL)
     );
     assert_eq!(ixfr_out::datagram(&zone, 1, 512, request(RrType::IXFR), options(512)), Err(Rcode::SERVFAIL));
@@ -208,7 +209,13 @@ fn updated() -> Zone {
 }
 
 fn ixfr(zone: &Zone, serial: u32) -> Vec<String> {
-    answers(&packets(ixfr_out::transfer(zone, serial, request(RrType::IXFR), options(20_480)).unwrap()))
+    ixfr_within(IxfrRatio::Percent(100), zone, serial)
+}
+
+fn ixfr_within(ratio: IxfrRatio, zone: &Zone, serial: u32) -> Vec<String> {
+    answers(&packets(
+        ixfr_out::transfer(zone, serial, ratio, request(RrType::IXFR), options(20_480)).unwrap(),
+    ))
 }
 
 fn soa(serial: u32) -> String {
@@ -225,7 +232,9 @@ fn ixfr_gives_the_difference_sequences_since_the_clients_version() {
     assert_eq!(ixfr(&zone, 5), around(&[&first, &second]));
     assert_eq!(ixfr(&zone, 6), around(&[&second]));
     // Cut anywhere, it is the same.
-    let packets = packets(ixfr_out::transfer(&zone, 5, request(RrType::IXFR), options(150)).unwrap());
+    let packets = packets(
+        ixfr_out::transfer(&zone, 5, IxfrRatio::Percent(100), request(RrType::IXFR), options(150)).unwrap(),
+    );
     assert!(packets.len() > 2);
     assert_eq!(answers(&packets), around(&[&first, &second]));
 }
@@ -257,6 +266,11 @@ fn ixfr_larger_than_the_zone_gives_the_whole_zone() {
     assert_eq!(ixfr(&zone, 10).len(), 6);
     let expected = whole(&zone.contents().unwrap());
     assert_eq!(ixfr(&zone, 5), expected);
+    // `max-ixfr-ratio` says what is larger.
+    assert_eq!(ixfr_within(IxfrRatio::Percent(1), &zone, 10), expected);
+    let all = ixfr_within(IxfrRatio::Unlimited, &zone, 5);
+    assert_ne!(all, expected);
+    assert_eq!(ixfr_within(IxfrRatio::Percent(1000), &zone, 5), all);
 }
 
 #[test]
@@ -300,4 +314,6 @@ fn the_clients_serial_is_that_of_the_one_soa_in_the_authority_section() {
     assert_eq!(ask(&[]), Err(Rcode::FORMERR));
     assert_eq!(ask(&["www IN 0 SOA ns hostmaster 42 1 2 3 4"]), Err(Rcode::FORMERR));
     assert_eq!(ask(&[soa, "@ IN 0 SOA ns hostmaster 43 1 2 3 4"]), Err(Rcode::FORMERR));
+    assert_eq!(ask(&[soa, "@ IN 0 SOA NS hostmaster 42 1 2 3 4"]), Ok(42), "the same one twice");
+    assert_eq!(ask(&[soa, "@ IN 0 SOA ns2 hostmaster 42 1 2 3 4"]), Err(Rcode::FORMERR));
 }

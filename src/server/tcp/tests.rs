@@ -46,7 +46,7 @@ async fn start(limits: Limits) -> Running {
     let zones = Zones::default();
     zones.insert(Arc::new(zone(3000)));
     let policy = Policy {
-        fallback: ZonePolicy { allow_update: Acl::any(), ..ZonePolicy::default() },
+        fallback: Some(ZonePolicy { allow_update: Acl::any(), ..ZonePolicy::default() }),
         ..Policy::default()
     };
     let (sender, proposals) = mpsc::unbounded_channel();
