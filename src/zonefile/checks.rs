@@ -32,10 +32,8 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         }
         // A wrong owner of NSEC3 breaks the chain, whatever check-names says.
         let check = if rtype == RrType::NSEC3 { Check::Fail } else { self.options.check_names };
-        if check != Check::Ignore && !file.drop {
-            if !hostname::is_owner(&file.owner, rtype) {
-                self.report(file, line.number, severity(check), Kind::BadOwner(file.owner_name()));
-            }
+        if check != Check::Ignore && !file.drop && !hostname::is_owner(&file.owner, rtype) {
+            self.report(file, line.number, severity(check), Kind::BadOwner(file.owner_name()));
         }
         Ok(())
     }
