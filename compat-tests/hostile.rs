@@ -62,6 +62,9 @@ fn crafted() -> Vec<(&'static str, Vec<u8>)> {
         let head = [0, 0, 41, 4, 208, 0, version, 0, 0, 0, rdata.len() as u8];
         [&head[..], rdata].concat()
     };
+    let with_option = |code: u8, data: &[u8]| {
+        with_tail([1, 0, 0, 1], &opt(0, &[&[0, code, 0, data.len() as u8], data].concat()))
+    };
     let unsigned = wire::update(
         client::fresh_id(),
         ZONE,
@@ -106,6 +109,23 @@ fn crafted() -> Vec<(&'static str, Vec<u8>)> {
         ("an OPT record in the answer section", with_tail([1, 1, 0, 0], &opt(0, &[]))),
         ("an option cut short", with_tail([1, 0, 0, 1], &opt(0, &[0, 10, 0, 8, 1]))),
         ("a cookie of three octets", with_tail([1, 0, 0, 1], &opt(0, &[0, 10, 0, 3, 1, 2, 3]))),
+        ("a client cookie and a server cookie of seven octets", with_option(10, &[1; 15])),
+        ("a cookie of 41 octets", with_option(10, &[1; 41])),
+        ("an EXPIRE option of three octets", with_option(9, &[0; 3])),
+        ("an EXPIRE option of four octets", with_option(9, &[0; 4])),
+        ("a subnet of no family with an address", with_option(8, &[0, 0, 8, 0, 10])),
+        ("a subnet of an unknown family", with_option(8, &[0, 9, 0, 0])),
+        ("a subnet of 33 bits", with_option(8, &[0, 1, 33, 0, 10, 0, 0, 0, 0])),
+        ("a subnet with too few octets", with_option(8, &[0, 1, 24, 0, 10, 0])),
+        ("a subnet with bits behind the prefix", with_option(8, &[0, 1, 20, 0, 10, 0, 1])),
+        ("a subnet as it should be", with_option(8, &[0, 1, 20, 0, 10, 0, 16])),
+        ("a key tag of one octet", with_option(14, &[1])),
+        ("no key tag", with_option(14, &[])),
+        ("a lease of five octets", with_option(2, &[0; 5])),
+        ("a long-lived query of nothing", with_option(1, &[])),
+        ("an extended error of one octet", with_option(15, &[0])),
+        ("a client tag of three octets", with_option(16, &[0; 3])),
+        ("a server tag of three octets", with_option(17, &[0; 3])),
         ("an unknown option", with_tail([1, 0, 0, 1], &opt(0, &[0xff, 0, 0, 1, 7]))),
         ("a record longer than the packet", with_tail([1, 0, 0, 1], &[0, 0, 1, 0, 1, 0, 0, 0, 0, 255, 255])),
         ("class ANY", [&plain()[..plain().len() - 2], &[0, 255]].concat()),

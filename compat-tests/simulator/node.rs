@@ -180,7 +180,7 @@ fn fingerprint(machine: &StateMachine, index: u64, outcomes: Option<&[Outcome]>)
     let serial = contents.as_ref().map(|contents| contents.serial());
     let mut hash = Sha256::new();
     hash.update(format!("{serial:?} {outcomes:?}"));
-    if index % DIGEST_EVERY == 0
+    if index.is_multiple_of(DIGEST_EVERY)
         && let Some(contents) = contents
     {
         hash.update(contents.digest());

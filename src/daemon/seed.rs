@@ -5,6 +5,9 @@
 //!                │ no
 //!                └─► my turn (the leader at once, others later)? ─► read, check, load_zone ─► served everywhere
 //! ```
+//!
+//! A load takes the place of the one before it. So that nodes do not take it from each other for ever, nobody begins
+//! while another's load moves.
 
 use crate::clock;
 use crate::config::ZoneConfig;
@@ -15,12 +18,13 @@ use crate::replication::proposer::Proposer;
 use crate::zone::{Contents, Zones};
 use crate::zonefile;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a zone that waits for its turn is looked at again.
 const POLL: Duration = Duration::from_millis(50);
-/// How long nodes that do not lead wait for the leader to load a zone, before they offer theirs.
-const FOLLOWER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long nodes that do not lead wait for the leader to begin, and everybody for a load that does not move, before
+/// they offer their file.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait after a load that failed.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -62,15 +66,16 @@ impl Seeder {
     /// Sees to it that `zone` is served; returns when it is, or when this node can do nothing for it.
     pub(super) async fn seed(&self, zone: &ZoneConfig) -> Seeded {
         let path = self.directory.join(&zone.file);
-        let asked = clock::monotonic();
+        let mut loads = Loads { steps: 0, moved: clock::monotonic() };
         loop {
+            loads.look(self.load_steps(zone));
             match (self.standing)() {
                 Standing::NotReady => {}
                 _ if self.is_served(zone) => {
                     self.report_changed_file(zone, &path).await;
                     return Seeded::Served;
                 }
-                Standing::Follower if asked.elapsed() < FOLLOWER_PATIENCE => {}
+                standing if !loads.may_begin(standing) => {}
                 Standing::Follower | Standing::Leader => match self.load(zone, &path).await {
                     Ok(()) | Err(SeedError::Load(LoadError::Superseded)) => {}
                     Err(SeedError::Load(LoadError::NotDecided)) => tokio::time::sleep(RETRY_AFTER).await,
@@ -91,8 +96,18 @@ impl Seeder {
         self.zones.load().get(&zone.name).is_some_and(|zone| zone.contents().is_some())
     }
 
+    /// How many steps of loads of `zone` were seen.
+    fn load_steps(&self, zone: &ZoneConfig) -> u64 {
+        self.zones.load().get(&zone.name).map_or(0, |zone| zone.load_steps())
+    }
+
     async fn load(&self, zone: &ZoneConfig, path: &Path) -> Result<(), SeedError> {
+        let steps = self.load_steps(zone);
         let contents = read(zone, path).await.ok_or(SeedError::File)?;
+        // Reading takes its time; somebody else may have begun meanwhile.
+        if self.load_steps(zone) != steps {
+            return Err(SeedError::Load(LoadError::Superseded));
+        }
         let load = LoadId { node: self.node, nonce: clock::random_u64() };
         load_zone(&self.proposer, load, &contents, &contents.digest()).await.map_err(SeedError::Load)
     }
@@ -112,6 +127,26 @@ impl Seeder {
                 path.display()
             );
         }
+    }
+}
+
+/// The loads of one zone, as they were last seen.
+struct Loads {
+    steps: u64,
+    moved: Instant,
+}
+
+impl Loads {
+    fn look(&mut self, steps: u64) {
+        if self.steps != steps {
+            *self = Loads { steps, moved: clock::monotonic() };
+        }
+    }
+
+    /// Whether a node may begin a load of its own: the leader if there was none yet, anybody if nothing has moved
+    /// for a while.
+    fn may_begin(&self, standing: Standing) -> bool {
+        standing == Standing::Leader && self.steps == 0 || self.moved.elapsed() >= PATIENCE
     }
 }
 
@@ -138,4 +173,30 @@ async fn read(zone: &ZoneConfig, path: &Path) -> Option<Contents> {
         );
     }
     loaded.contents
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_begins_a_load_while_another_moves() {
+        let now = clock::monotonic();
+        let Some(earlier) = now.checked_sub(PATIENCE) else { return };
+        let check = |steps, moved, standing, expected| {
+            assert_eq!(Loads { steps, moved }.may_begin(standing), expected, "{steps} steps, {standing:?}");
+        };
+        check(0, now, Standing::Leader, true);
+        check(0, now, Standing::Follower, false);
+        check(0, earlier, Standing::Follower, true);
+        // Its own load was taken over, or an earlier leader's is still under way.
+        check(7, now, Standing::Leader, false);
+        check(7, now, Standing::Follower, false);
+        check(7, earlier, Standing::Leader, true);
+        let mut loads = Loads { steps: 7, moved: earlier };
+        loads.look(7);
+        assert!(loads.may_begin(Standing::Follower), "nothing moved");
+        loads.look(8);
+        assert!(!loads.may_begin(Standing::Follower), "it moved just now");
+    }
 }

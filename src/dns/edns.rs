@@ -25,13 +25,54 @@ const DNSSEC_OK: u32 = 0x8000;
 /// Codes of EDNS options (RFC 6891 §9).
 #[allow(missing_docs)]
 pub mod option {
+    pub const LLQ: u16 = 1;
+    pub const UPDATE_LEASE: u16 = 2;
     pub const NSID: u16 = 3;
     pub const CLIENT_SUBNET: u16 = 8;
     pub const EXPIRE: u16 = 9;
     pub const COOKIE: u16 = 10;
     pub const TCP_KEEPALIVE: u16 = 11;
     pub const PADDING: u16 = 12;
+    pub const KEY_TAG: u16 = 14;
     pub const EXTENDED_ERROR: u16 = 15;
+    pub const CLIENT_TAG: u16 = 16;
+    pub const SERVER_TAG: u16 = 17;
+}
+
+/// Whether the data of an option has the form its code asks for; codes without a fixed form always have.
+///
+/// BIND: the rest of a message with a malformed option is not looked at (FORMERR), as RFC 7873 §5.2.2 and
+/// RFC 7871 §7.1.2 ask for theirs.
+pub fn is_well_formed(code: u16, data: &[u8]) -> bool {
+    match code {
+        option::LLQ => data.len() == 18,
+        option::UPDATE_LEASE => matches!(data.len(), 4 | 8),
+        option::CLIENT_SUBNET => is_client_subnet(data),
+        option::EXPIRE => matches!(data.len(), 0 | 4),
+        option::COOKIE => matches!(data.len(), 8 | 16..=40),
+        option::KEY_TAG => !data.is_empty() && data.len().is_multiple_of(2),
+        option::EXTENDED_ERROR => data.len() >= 2,
+        option::CLIENT_TAG | option::SERVER_TAG => data.len() == 2,
+        _ => true,
+    }
+}
+
+/// Family, source and scope prefix length, and as many octets of the address as the source prefix needs, the bits
+/// behind it zero (RFC 7871 §6).
+fn is_client_subnet(data: &[u8]) -> bool {
+    let [family_high, family_low, source, scope, address @ ..] = data else { return false };
+    let bits_max = match (family_high, family_low) {
+        (0, 0) => 0,
+        (0, 1) => 32,
+        (0, 2) => 128,
+        _ => return false,
+    };
+    let spare_bits = (8 - source % 8) % 8;
+    let spare = address.last().map_or(0, |octet| octet & ((1u16 << spare_bits) - 1) as u8);
+    *source <= bits_max
+        && *scope <= bits_max
+        && address.len() == usize::from(*source).div_ceil(8)
+        && spare == 0
 }
 
 /// What an OPT RR says.
@@ -65,7 +106,7 @@ impl Edns {
     /// Reads CLASS, TTL and RDATA of an OPT RR.
     ///
     /// # Errors
-    /// [`Malformed`] if an option runs over the end of the RDATA.
+    /// [`Malformed`] if an option runs over the end of the RDATA or has not the form of its code.
     pub fn parse(class: u16, ttl: u32, rdata: &[u8]) -> Result<Edns, Malformed> {
         let [extended_rcode, version, ..] = ttl.to_be_bytes();
         let mut options = Vec::new();
@@ -74,6 +115,9 @@ impl Edns {
             let code = reader.u16()?;
             let length = usize::from(reader.u16()?);
             let data = reader.bytes(length)?;
+            if !is_well_formed(code, data) {
+                return Err(Malformed);
+            }
             if options.len() < OPTIONS_MAX {
                 options.push((code, data.into()));
             }
@@ -181,5 +225,31 @@ mod tests {
         for (udp_size, octets) in [(0, 512), (511, 512), (512, 512), (1232, 1232), (65535, 65535)] {
             assert_eq!(Edns { udp_size, ..Edns::default() }.response_bytes_max(), octets);
         }
+    }
+
+    #[test]
+    fn options_with_a_fixed_form_are_checked_for_it() {
+        let check = |code, data: &[u8], expected| {
+            assert_eq!(is_well_formed(code, data), expected, "option {code} {data:?}");
+            let option = [&code.to_be_bytes()[..], &(data.len() as u16).to_be_bytes(), data].concat();
+            assert_eq!(Edns::parse(1232, 0, &option).is_ok(), expected, "option {code} {data:?}");
+        };
+        for (bytes, expected) in
+            [(0, false), (7, false), (8, true), (15, false), (16, true), (40, true), (41, false)]
+        {
+            check(option::COOKIE, &vec![1; bytes], expected);
+        }
+        check(option::EXPIRE, &[], true);
+        check(option::EXPIRE, &[0; 3], false);
+        check(option::CLIENT_SUBNET, &[0, 1, 20, 0, 10, 0, 16], true);
+        check(option::CLIENT_SUBNET, &[0, 1, 20, 0, 10, 0, 1], false);
+        check(option::CLIENT_SUBNET, &[0, 1, 20, 0, 10, 0], false);
+        check(option::CLIENT_SUBNET, &[0, 1, 33, 0, 10, 0, 0, 0, 0], false);
+        check(option::CLIENT_SUBNET, &[0, 0, 0, 0], true);
+        check(option::CLIENT_SUBNET, &[0, 9, 0, 0], false);
+        check(option::CLIENT_SUBNET, &[0, 1, 0], false);
+        check(option::KEY_TAG, &[1], false);
+        check(option::PADDING, &[], true);
+        check(65_001, &[1, 2, 3], true);
     }
 }

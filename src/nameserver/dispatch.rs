@@ -211,7 +211,7 @@ fn check_form(message: &Message) -> Result<(), Rcode> {
         return Err(Rcode::FORMERR);
     }
     // BIND: classes that no zone can have are a format error.
-    let meta_class = |question: &Question| matches!(question.qclass, Class::NONE | Class::ANY);
+    let meta_class = |question: &Question| matches!(question.qclass, Class(0) | Class::NONE | Class::ANY);
     let known = matches!(opcode, Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE);
     if known && message.questions.iter().any(meta_class) {
         return Err(Rcode::FORMERR);

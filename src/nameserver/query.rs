@@ -8,13 +8,13 @@
 //! answers from one version of each zone; what is not a plain query of class IN is left to others
 //! ([`Verdict::Slow`]), and nothing has been written for it that matters.
 //!
-//! Caveats: EDNS options are ignored (cookies are an issue of their own); class CHAOS is refused.
+//! Caveats: EDNS options are checked for their form and ignored (cookies are an issue of their own); class CHAOS is refused.
 
 use super::answer::{Assembly, Extras, Memory, RESTARTS_MAX, Resolution, Surroundings};
 use super::policy::{Policy, ZonePolicy};
 use super::request::{Client, Transport};
 use crate::config::MinimalResponses;
-use crate::dns::edns::{Edns, UDP_BYTES_MIN};
+use crate::dns::edns::{self, Edns, UDP_BYTES_MIN};
 use crate::dns::message::{Header, Message};
 use crate::dns::wire::{HEADER_BYTES, MESSAGE_BYTES_MAX, Writer};
 use crate::dns::{Class, Name, Rcode, RrType};
@@ -245,7 +245,11 @@ fn parse_opt(record: &[u8]) -> Option<ClientEdns> {
     }
     while !options.is_empty() {
         let (head, rest) = options.split_first_chunk::<4>()?;
-        options = rest.get(usize::from(u16::from_be_bytes([head[2], head[3]]))..)?;
+        let (data, behind) = rest.split_at_checked(usize::from(u16::from_be_bytes([head[2], head[3]])))?;
+        if !edns::is_well_formed(u16::from_be_bytes([head[0], head[1]]), data) {
+            return None;
+        }
+        options = behind;
     }
     let udp_bytes = u16::from_be_bytes([fixed[3], fixed[4]]).max(UDP_BYTES_MIN);
     Some(ClientEdns { udp_bytes, dnssec_ok: fixed[7] & DNSSEC_OK != 0 })

@@ -298,8 +298,16 @@ impl StateMachine {
             journal_bytes: 0,
         };
         self.changes.zones.insert(id);
+        self.note_load_step(&held.name);
         self.held.insert(id, held);
         Outcome::Done
+    }
+
+    /// Lets those who wait for the zone see that a load is under way.
+    fn note_load_step(&self, name: &Name) {
+        if let Some(zone) = self.zones.load().get(name) {
+            zone.note_load_step();
+        }
     }
 
     fn load_records(&mut self, load: LoadId, packed: &[u8]) -> Outcome {
@@ -315,6 +323,8 @@ impl StateMachine {
             progress.records += 1;
             held.dirty.entry(name::canonical_key(owner.as_wire())).or_insert(owner);
         }
+        let name = held.name.clone();
+        self.note_load_step(&name);
         self.changes.zones.insert(id);
         if rest.is_empty() { Outcome::Done } else { Outcome::Rejected }
     }

@@ -11,7 +11,10 @@ use crate::dns::name::labels;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Changesets in order, each continuing the one before.
@@ -23,6 +26,7 @@ pub struct Zone {
     file_digest: Vec<u8>,
     contents: ArcSwapOption<Contents>,
     journal: Mutex<Journal>,
+    load_steps: AtomicU64,
 }
 
 impl Zone {
@@ -35,6 +39,7 @@ impl Zone {
             file_digest,
             contents: ArcSwapOption::empty(),
             journal: Mutex::new(Journal::new(journal_bytes_max)),
+            load_steps: AtomicU64::new(0),
         }
     }
 
@@ -56,6 +61,16 @@ impl Zone {
     /// The cell of the current version, for workers that cache it.
     pub fn cell(&self) -> &ArcSwapOption<Contents> {
         &self.contents
+    }
+
+    /// Notes that somebody brings the zone into the log: a step of that was applied here.
+    pub fn note_load_step(&self) {
+        self.load_steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many steps of loads were applied here; while it moves, a load is under way.
+    pub fn load_steps(&self) -> u64 {
+        self.load_steps.load(Ordering::Relaxed)
     }
 
     /// Makes `contents` the current version. `changeset` continues the journal; without one the history ends.
