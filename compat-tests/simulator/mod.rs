@@ -1,4 +1,5 @@
-//! The whole cluster in one thread: virtual time, seeded chance, nothing real but the replica and the state machine.
+//! The whole cluster in one thread: virtual time, seeded chance, nothing real but the replica and the state
+//! machine.
 //!
 //! ```text
 //! seed ──> World: step by step ──> faults: crash, partition, broken session, pause, slow disk
@@ -7,11 +8,11 @@
 //!            └──> Judge: after every step, what must never happen; at the end, what must have happened
 //! ```
 //!
-//! A run has two phases. While faults strike, nothing may ever be wrong. Then they stop, and within a bounded time all
-//! nodes must agree on everything and decide fresh proposals.
+//! A run has two phases. While faults strike, nothing may ever be wrong. Then they stop, and within a bounded
+//! time all nodes must agree on everything and decide fresh proposals.
 //!
-//! A seed repeats a run: `TRIMARAN_SIM_SEED=n` runs that one, with a trace; `TRIMARAN_SIM_SEEDS=n` runs that many.
-//! The negative controls break one rule each and must be caught: they show that the judge can see.
+//! A seed repeats a run: `TRIMARAN_SIM_SEED=n` runs that one, with a trace; `TRIMARAN_SIM_SEEDS=n` runs that
+//! many. The negative controls break one rule each and must be caught: they show that the judge can see.
 //!
 //! Not here: sockets, SQLite, the driver's loop (`crash.rs` kills real processes), transfers of zone images.
 
@@ -35,13 +36,14 @@ struct Scenario {
     guards: Guards,
     /// Steps with faults. A step is about a millisecond, an election round 20 of them.
     steps: u64,
-    /// Messages are lost, repeated and reordered without the session noticing, which TCP rules out. The core is
-    /// expected to survive it all the same, with its guards.
+    /// Messages are lost, repeated and reordered without the session noticing, which TCP rules out. The core
+    /// is expected to survive it all the same, with its guards.
     lossy: bool,
-    /// Some crashed nodes come back with empty disks under their old identity. Never allowed; a negative control.
+    /// Some crashed nodes come back with empty disks under their old identity. Never allowed; a negative
+    /// control.
     wipe: bool,
-    /// Nodes tell what their zone stores hold, so that the log is compacted. Off in the control of wiped nodes, which
-    /// would otherwise stumble over the missing beginning of the log.
+    /// Nodes tell what their zone stores hold, so that the log is compacted. Off in the control of wiped
+    /// nodes, which would otherwise stumble over the missing beginning of the log.
     compacts: bool,
     /// Checks at once that what is decided is on the disks of a majority. Off in the negative controls,
     /// so that the harm itself has to show.
@@ -79,8 +81,8 @@ impl Scenario {
     }
 }
 
-/// Runs `scenario` under seeds 1..=`seeds` on all cores, up to the first failure that says `harm`: the sum of all
-/// runs without any failure, and that failure with its seed.
+/// Runs `scenario` under seeds 1..=`seeds` on all cores, up to the first failure that says `harm`: the sum of
+/// all runs without any failure, and that failure with its seed.
 fn campaign(
     seeds: u64,
     harm: &str,

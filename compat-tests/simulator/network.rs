@@ -10,15 +10,10 @@ use crate::harness::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use trimaran::replication::{NodeId, message::PeerMessage};
 
-pub(super) enum Payload {
-    /// First in a session: the receiver accepts it.
-    Hello,
-    Message(PeerMessage),
-}
-
 pub(super) struct Packet {
     pub(super) session: u64,
-    pub(super) payload: Payload,
+    /// `None` = the Hello, first in a session: the receiver accepts it.
+    pub(super) message: Option<PeerMessage>,
     due: u64,
 }
 
@@ -81,7 +76,7 @@ impl Network {
         let pair = self.pair(from, to);
         pair.number += 1;
         let session = pair.number;
-        self.push(from, to, Packet { session, payload: Payload::Hello, due: now + 1 });
+        self.push(from, to, Packet { session, message: None, due: now + 1 });
         session
     }
 
@@ -90,7 +85,8 @@ impl Network {
         pair.broken = pair.number;
     }
 
-    /// From now on everything arrives. Sessions that lost messages silently are ended, as nothing else would notice.
+    /// From now on everything arrives. Sessions that lost messages silently are ended, as nothing else would
+    /// notice.
     pub(super) fn heal(&mut self) {
         self.blocked.clear();
         self.loss = 0;
@@ -120,11 +116,8 @@ impl Network {
             }
             return;
         }
-        if self.lossy
-            && rng.below(1000) < 20
-            && let Payload::Message(message) = &packet.payload
-        {
-            let again = Packet { payload: Payload::Message(message.clone()), ..packet };
+        if self.lossy && rng.below(1000) < 20 {
+            let again = Packet { message: packet.message.clone(), ..packet };
             self.push(from, to, again);
         }
         self.push(from, to, packet);
@@ -132,7 +125,7 @@ impl Network {
 
     pub(super) fn packet(&self, session: u64, message: PeerMessage, now: u64, rng: &mut Rng) -> Packet {
         let due = now + 1 + rng.below(self.delay.max(1) as usize) as u64;
-        Packet { session, payload: Payload::Message(message), due }
+        Packet { session, message: Some(message), due }
     }
 
     fn push(&mut self, from: NodeId, to: NodeId, mut packet: Packet) {
@@ -151,10 +144,10 @@ impl Network {
         let link = self.links.get_mut(&(from, to))?;
         loop {
             let front = link.front().filter(|packet| packet.due <= now)?;
-            let reorder = lossy && matches!(front.payload, Payload::Message(_)) && rng.below(1000) < 50;
+            let reorder = lossy && front.message.is_some() && rng.below(1000) < 50;
             let at = if reorder { rng.below(link.len()) } else { 0 };
             // A Hello is never overtaken: nothing of a session arrives before it.
-            let at = if matches!(link.get(at)?.payload, Payload::Hello) { 0 } else { at };
+            let at = if link.get(at)?.message.is_none() { 0 } else { at };
             let packet = link.remove(at)?;
             if packet.session > broken {
                 return Some(packet);

@@ -90,8 +90,8 @@ impl Node {
         }
     }
 
-    /// One turn, in the driver's order: the commit in flight, the tick, proposals; then messages, the next write,
-    /// decided entries, the zone store.
+    /// One turn, in the driver's order: the commit in flight, the tick, proposals; then messages, the next
+    /// write, decided entries, the zone store.
     pub(super) fn turn(
         &mut self,
         now: u64,

@@ -44,7 +44,8 @@ fn load(load: LoadId) -> Vec<Command> {
     ]
 }
 
-/// An update of one of a dozen owners, often with a prerequisite that another update may have made true or false.
+/// An update of one of a dozen owners, often with a prerequisite that another update may have made true or
+/// false.
 fn update(rng: &mut Rng) -> Command {
     let owner = format!("host{}.{ZONE}", rng.below(12));
     let address = [192, 0, 2, rng.below(4) as u8];

@@ -2,7 +2,7 @@
 
 use super::Scenario;
 use super::judge::Judge;
-use super::network::{Network, Payload};
+use super::network::Network;
 use super::node::{Node, ROUND_STEPS};
 use crate::harness::rng::Rng;
 use std::collections::BTreeMap;
@@ -204,18 +204,18 @@ impl World {
                     break;
                 }
                 let Some(packet) = self.network.arrival(from, to, now, &mut self.rng) else { break };
-                match packet.payload {
-                    Payload::Hello => {
+                match packet.message {
+                    None => {
                         process.sessions.insert(from, packet.session);
                         process.replica.session_up(from);
                     }
-                    Payload::Message(message) if process.sessions.get(&from) == Some(&packet.session) => {
+                    Some(message) if process.sessions.get(&from) == Some(&packet.session) => {
                         if self.trace && message.kind() != "Heartbeat" {
                             println!("{now:6} {from} -> {to} {}", message.kind());
                         }
                         process.replica.receive(from, message);
                     }
-                    Payload::Message(_) => (),
+                    Some(_) => (),
                 }
             }
         }

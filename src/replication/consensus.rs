@@ -1,9 +1,9 @@
 //! The consensus core of a cluster of three and more, wrapped in its guards.
 //!
 //! ```text
-//! receive ──fence──> peer.incoming ──gate──> deliver ──guards──> OmniPaxos ──collect──> peer.outgoing ──> take_messages
-//!                                                                  │ Storage
-//!                                                              LogMemory
+//! receive ──fence──> incoming ──gate──> deliver ──guards──> OmniPaxos ──collect──> outgoing ──> take_messages
+//!                                                             │ Storage
+//!                                                         LogMemory
 //! ```
 //!
 //! Deterministic: stepped by ticks and messages only; members are visited in ascending order.
@@ -14,7 +14,7 @@ use super::{
     log_memory::LogMemory,
     message::{Body, PeerMessage},
     payload::Payload,
-    peer::Peer,
+    peer::{Now, Peer},
     replica::{ReplicaConfig, ReplicaError, Role},
 };
 use crate::store::log::EntryBytes;
@@ -28,7 +28,8 @@ use omnipaxos::{
 };
 use std::collections::VecDeque;
 
-/// Undecided entries beyond which proposals are held: a leader cut off from its majority must not grow its log.
+/// Undecided entries beyond which proposals are held: a leader cut off from its majority must not grow its
+/// log.
 const UNDECIDED_MAX: usize = 1024;
 /// Most entries compacted in one tick: the core copies the range.
 const COMPACTION_CHUNK: u64 = 4096;
@@ -36,6 +37,8 @@ const COMPACTION_CHUNK: u64 = 4096;
 const GOSSIP_TICKS: u64 = 10;
 /// Ballots by which a leader moves up at once (each costs a Prepare to every member).
 const OUTRUN_STEPS_MAX: u32 = 16;
+/// Election rounds after which a leader that waits for its disk hands over.
+const STALLED_ROUNDS: u64 = 20;
 
 pub(super) struct Consensus {
     core: OmniPaxos<Payload, LogMemory>,
@@ -53,6 +56,8 @@ pub(super) struct Consensus {
     held_bytes: usize,
     ticks: u64,
     outran_at: Option<u64>,
+    /// The last durable write, and the tick at which it was so or nothing waited to be written.
+    moving: (u64, u64),
     durable_applied: u64,
     told_applied: u64,
     told_at: u64,
@@ -104,6 +109,7 @@ impl Consensus {
             held_bytes: 0,
             ticks: 0,
             outran_at: None,
+            moving: (0, 0),
             durable_applied: 0,
             told_applied: 0,
             told_at: 0,
@@ -118,6 +124,7 @@ impl Consensus {
         self.observe();
         self.tell_applied();
         self.compact();
+        self.yield_if_stalled();
     }
 
     pub(super) fn session_up(&mut self, node: NodeId) {
@@ -183,24 +190,22 @@ impl Consensus {
     }
 
     fn deliver_from(&mut self, pid: u64) {
-        while let Some(peer) = self.peers.iter_mut().find(|peer| peer.pid == pid) {
-            let Some(message) = peer.incoming.pop_front() else {
-                return;
-            };
-            if self.waits_at_gate(&message) {
-                // Re-borrowed: the gate looks at the whole replica.
-                if let Some(peer) = self.peers.iter_mut().find(|peer| peer.pid == pid) {
-                    peer.incoming.push_front(message);
-                }
-                return;
-            }
+        while let Some(message) = self.next_from(pid) {
             self.deliver(pid, message);
             self.observe();
         }
     }
 
-    /// The core counts the leader's own accept the moment it appends, before our disk has it. So that a decision
-    /// always rests on durable accepts, an Accepted for our ballot waits until our disk holds as much.
+    /// The next message of a peer, unless it waits at the gate.
+    fn next_from(&mut self, pid: u64) -> Option<PaxosMsg<Payload>> {
+        let at = self.peers.iter().position(|peer| peer.pid == pid)?;
+        let waits = self.waits_at_gate(self.peers[at].incoming.front()?);
+        if waits { None } else { self.peers[at].incoming.pop_front() }
+    }
+
+    /// The core counts the leader's own accept the moment it appends, before our disk has it. So that a
+    /// decision always rests on durable accepts, an Accepted for our ballot waits until our disk holds as
+    /// much.
     fn waits_at_gate(&self, message: &PaxosMsg<Payload>) -> bool {
         match message {
             PaxosMsg::Accepted(accepted) if accepted.n == self.promise && self.guards().gate_accepted => {
@@ -224,7 +229,7 @@ impl Consensus {
                     return;
                 }
                 if let Some(peer) = self.peers.iter_mut().find(|peer| peer.pid == from) {
-                    peer.accepted = accepted.accepted_idx as u64;
+                    peer.accepted = Some(accepted.accepted_idx as u64);
                 }
             }
             PaxosMsg::PrepareReq(request)
@@ -232,6 +237,7 @@ impl Consensus {
             {
                 return self.outrun(request.n);
             }
+            PaxosMsg::Promise(promise) if leads && self.is_being_synced(from, promise.n) => return,
             PaxosMsg::ProposalForward(entries) if !self.can_append() => {
                 // The core would keep them without bound. Dropped when full: their proposer tries again.
                 for Payload(entry) in std::mem::take(entries) {
@@ -273,7 +279,17 @@ impl Consensus {
         }
     }
 
-    /// D4: a member has promised `ballot`, which is above ours, so it ignores us, and we would ignore it for ever.
+    /// Whether the answer to this Promise is under way already.
+    fn is_being_synced(&self, pid: u64, ballot: Ballot) -> bool {
+        self.peers.iter().any(|peer| peer.pid == pid && peer.is_being_synced(ballot, self.now()))
+    }
+
+    fn now(&self) -> Now {
+        Now { ticks: self.ticks, resend_ticks: self.config.resend_ticks }
+    }
+
+    /// D4: a member has promised `ballot`, which is above ours, so it ignores us, and we would ignore it for
+    /// ever.
     fn outrun(&mut self, ballot: Ballot) {
         let pause = 2 * self.config.election_ticks;
         if self.outran_at.is_some_and(|at| self.ticks < at + pause) {
@@ -353,7 +369,7 @@ impl Consensus {
     /// waits for the disk where it promises something.
     fn collect(&mut self) {
         self.core.take_outgoing_messages(&mut self.staged);
-        let covering = self.log.covering_write();
+        let (covering, now) = (self.log.covering_write(), self.now());
         for message in self.staged.drain(..) {
             // The core may answer a ballot it does not know; nobody of that name is listening.
             let Some(peer) = self.peers.iter_mut().find(|peer| peer.pid == message.get_receiver()) else {
@@ -368,7 +384,7 @@ impl Consensus {
                         PaxosMsg::Prepare(_) | PaxosMsg::Promise(_) | PaxosMsg::Accepted(_)
                     );
                     let waits = promises && self.config.guards.persist_before_send;
-                    peer.enqueue(if waits { covering } else { 0 }, message);
+                    peer.enqueue(if waits { covering } else { 0 }, message, now);
                 }
             }
         }
@@ -380,7 +396,7 @@ impl Consensus {
         if promise != self.promise {
             self.promise = promise;
             self.epoch += 1;
-            self.peers.iter_mut().for_each(|peer| peer.accepted = 0);
+            self.peers.iter_mut().for_each(|peer| peer.accepted = None);
         }
     }
 
@@ -399,8 +415,8 @@ impl Consensus {
         }
     }
 
-    /// Drops the part of the log that every member's zone store holds. Only while synced with a leader, so never
-    /// between a Promise and what follows from it. Not the core's `trim` (D5), not its remote form.
+    /// Drops the part of the log that every member's zone store holds. Only while synced with a leader, so
+    /// never between a Promise and what follows from it. Not the core's `trim` (D5), not its remote form.
     fn compact(&mut self) {
         if !matches!(self.core.get_current_leader(), Some((_, true))) {
             return;
@@ -414,11 +430,24 @@ impl Consensus {
         }
     }
 
+    /// A leader whose disk hangs decides nothing, and its heartbeats keep the others from electing: it hands
+    /// over.
+    fn yield_if_stalled(&mut self) {
+        let durable = self.log.durable_write();
+        if self.log.covering_write() == durable || self.moving.0 != durable {
+            self.moving = (durable, self.ticks);
+        }
+        if self.ticks - self.moving.1 >= STALLED_ROUNDS * self.config.election_ticks {
+            self.moving.1 = self.ticks;
+            self.resign();
+        }
+    }
+
     pub(super) fn resign(&mut self) {
         if self.core.get_current_leader() != Some((self.fence.me, true)) {
             return;
         }
-        let up = self.peers.iter().filter(|peer| peer.is_up && peer.accepted > 0);
+        let up = self.peers.iter().filter(|peer| peer.is_up && peer.accepted.is_some());
         if let Some(heir) = up.max_by_key(|peer| (peer.accepted, std::cmp::Reverse(peer.pid))) {
             self.ready.push((heir.node, Body::TakeOver));
         }

@@ -40,8 +40,8 @@ fn intercept(cluster: &mut Lockstep, from: NodeId, to: NodeId) -> Vec<Letter> {
     taken
 }
 
-/// D1: the AcceptSync is lost, the follower repeats its Promise, and the leader appends before and after it in
-/// one turn. Gives the decided logs of leader and follower.
+/// D1: the AcceptSync is lost, the follower repeats its Promise, and the leader appends before and after it
+/// in one turn. Gives the decided logs of leader and follower.
 fn repeated_promise(guards: Guards) -> (Vec<String>, Vec<String>) {
     let (mut cluster, leader) = Lockstep::elected(3, guards);
     let follower = cluster.followers()[0];
@@ -86,7 +86,8 @@ fn d1_an_entry_appended_after_a_repeated_promise_reaches_the_follower() {
     assert_eq!(follower, ["before", "first", "third", "fourth"], "the defect is gone from the core");
 }
 
-/// D2: a follower that was away is sent what was decided meanwhile. Gives what it applied, and what it missed.
+/// D2: a follower that was away is sent what was decided meanwhile. Gives what it applied, and what it
+/// missed.
 fn catch_up(guards: Guards) -> (Vec<String>, Option<u64>) {
     let (mut cluster, leader) = Lockstep::elected(3, guards);
     let follower = cluster.followers()[0];
@@ -286,8 +287,8 @@ fn d6_the_chain_of_a_configuration_error_ends() {
     assert_eq!(chain_length(&refused), 1);
 }
 
-/// The leader's disk is slow, one follower is away. Gives what the leader and the fast follower applied before
-/// the leader's write was durable.
+/// The leader's disk is slow, one follower is away. Gives what the leader and the fast follower applied
+/// before the leader's write was durable.
 fn decided_before_own_write(guards: Guards) -> [Vec<String>; 2] {
     let (mut cluster, leader) = Lockstep::elected(3, guards);
     let followers = cluster.followers();
@@ -363,8 +364,8 @@ fn messages_that_do_not_belong_here_are_dropped_and_counted() {
     assert!(cluster.logs().iter().all(|log| *log == ["e"]), "{:?}", cluster.logs());
 }
 
-/// Peers are authenticated, but a node must survive another's bug: real messages with flipped bytes, delivered
-/// in place of the real ones, never panic.
+/// Peers are authenticated, but a node must survive another's bug: real messages with flipped bytes,
+/// delivered in place of the real ones, never panic.
 #[test]
 fn damaged_messages_never_panic() {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;

@@ -1,8 +1,8 @@
 //! What must hold before a message may reach the consensus core.
 //!
-//! omnipaxos 0.2.4 trusts its input: it indexes by the sender, overflows on ballots, and has defects that lose
-//! entries. Each guard names the defect; `consensus.rs` calls them, the tests below and the simulator show each defect
-//! with its guard off.
+//! omnipaxos 0.2.4 trusts its input: it indexes by the sender, overflows on ballots, and has defects that
+//! lose entries. Each guard names the defect; `consensus` calls them, `guard_tests` and the simulator show
+//! each defect with its guard off.
 //!
 //! ```text
 //! message ──belongs?──plausible?──normalise──> core
@@ -30,8 +30,8 @@ use omnipaxos::{
 /// 100 ms takes six years to get here.
 const BALLOT_NUMBER_MAX: u32 = 1 << 31;
 
-/// Which guards are on. All of them, except in the simulator and the tests, whose negative controls show that a
-/// guard is needed by switching it off.
+/// Which guards are on. All of them, except in the simulator and the tests, whose negative controls show that
+/// a guard is needed by switching it off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guards {
     /// D1: outgoing messages are drained before a Promise is handled.
@@ -149,11 +149,11 @@ fn sync_end(sync: &LogSync<Payload>) -> Option<usize> {
     if tail > sync.sync_idx { None } else { sync.sync_idx.checked_add(sync.suffix.len()) }
 }
 
-/// Rewrites a sync so that it replaces exactly what lies above the `decided` entries of a log that ends at `end`;
-/// `false` = it would leave a gap or is older than what is decided here, and must be dropped.
+/// Rewrites a sync so that it replaces exactly what lies above the `decided` entries of a log that ends at
+/// `end`; `false` = it would leave a gap or is older than what is decided here, and must be dropped.
 ///
-/// A sync that starts at or below `decided` becomes plain entries from `decided` on. One that starts above the
-/// log's end because its sender compacted what lies between becomes a marker: "all below is in the zone
+/// A sync that starts at or below `decided` becomes plain entries from `decided` on. One that starts above
+/// the log's end because its sender compacted what lies between becomes a marker: "all below is in the zone
 /// stores", and the entries above it.
 pub(super) fn normalise(sync: &mut LogSync<Payload>, decided: usize, end: usize) -> bool {
     let compacted = sync.decided_snapshot.is_some();

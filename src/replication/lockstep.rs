@@ -109,8 +109,11 @@ impl Lockstep {
     }
 
     pub(super) fn followers(&self) -> Vec<NodeId> {
-        let leader = self.leader();
-        self.members.keys().copied().filter(|node| *node != leader).collect()
+        self.others(self.leader())
+    }
+
+    pub(super) fn others(&self, node: NodeId) -> Vec<NodeId> {
+        self.members.keys().copied().filter(|other| *other != node).collect()
     }
 
     pub(super) fn propose(&mut self, node: NodeId, text: &str) {

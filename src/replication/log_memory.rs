@@ -5,8 +5,8 @@
 //!                                │ covering_write(): the write after which all this is durable
 //! ```
 //!
-//! The consensus core calls [`Storage`] and never waits; the driver persists what was recorded. Writes are numbered
-//! from 1, one is in flight at most, so "durable" is a comparison of two numbers.
+//! The consensus core calls [`Storage`] and never waits; the driver persists what was recorded. Writes are
+//! numbered from 1, one is in flight at most, so "durable" is a comparison of two numbers.
 
 use super::payload::{Payload, Tail};
 use crate::store::log::{Ballot, EntryBytes, LogOp, LogState};
@@ -16,8 +16,8 @@ use omnipaxos::{
 };
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// A handle: one is inside the core, one beside it. Used by one thread at a time; the mutex is never contended
-/// and only makes the replica `Send`.
+/// A handle: one is inside the core, one beside it. Used by one thread at a time; the mutex is never
+/// contended and only makes the replica `Send`.
 #[derive(Clone)]
 pub(super) struct LogMemory(Arc<Mutex<Recorder>>);
 
@@ -144,7 +144,8 @@ impl LogMemory {
         self.lock().on_disk.end
     }
 
-    /// Whether the disk holds the log of `ballot` up to `end`. The log of one ballot only grows at its leader.
+    /// Whether the disk holds the log of `ballot` up to `end`. The log of one ballot only grows at its
+    /// leader.
     pub(super) fn is_durable(&self, ballot: CoreBallot, end: u64) -> bool {
         let on_disk = self.lock().on_disk;
         on_disk.accepted == Some(stored(ballot)) && on_disk.end >= end
@@ -185,7 +186,8 @@ impl LogMemory {
     }
 }
 
-/// The entries of `[from, to)`; none if the log does not hold all of them (the contract of [`Storage::get_entries`]).
+/// The entries of `[from, to)`; none if the log does not hold all of them (the contract of
+/// [`Storage::get_entries`]).
 fn slice(state: &LogState, from: u64, to: u64) -> impl Iterator<Item = &EntryBytes> {
     let held = state.compacted_index <= from && from <= to && to <= state.end();
     let (skip, take) = if held { (from - state.compacted_index, to - from) } else { (0, 0) };
@@ -205,8 +207,8 @@ fn payloads<'a>(entries: impl Iterator<Item = &'a EntryBytes>) -> Vec<Payload> {
     entries.map(|bytes| Payload(bytes.clone())).collect()
 }
 
-/// Infallible: a real disk error stops the process in the driver. The stop sign (the core's own reconfiguration)
-/// is not used here and refused on input, so it is never stored.
+/// Infallible: a real disk error stops the process in the driver. The stop sign (the core's own
+/// reconfiguration) is not used here and refused on input, so it is never stored.
 impl Storage<Payload> for LogMemory {
     fn write_atomically(&mut self, ops: Vec<StorageOp<Payload>>) -> StorageResult<()> {
         let mut log = self.lock();

@@ -1,7 +1,7 @@
 //! What nodes say to each other within a session.
 //!
-//! Every message carries the configuration it belongs to: the core's own messages do not, and a message of another
-//! membership must never reach it. Encoding is postcard, without a length: the transport frames.
+//! Every message carries the configuration it belongs to: the core's own messages do not, and a message of
+//! another membership must never reach it. Encoding is postcard, without a length: the transport frames.
 
 use super::payload::Payload;
 use omnipaxos::messages::{Message, sequence_paxos::PaxosMsg};
@@ -28,8 +28,8 @@ pub(super) enum Body {
 }
 
 impl PeerMessage {
-    /// Appends the bytes for the transport. They are at most a few times the log's size (a node that was away is
-    /// sent what it misses in one message), usually a few hundred.
+    /// Appends the bytes for the transport. They are at most a few times the log's size (a node that was away
+    /// is sent what it misses in one message), usually a few hundred.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let buffer = std::mem::take(out);
         *out = postcard::to_extend(self, buffer).expect("serialising into memory does not fail");

@@ -1,8 +1,8 @@
 //! One log entry as the consensus core sees it.
 //!
-//! The core's snapshots carry no zone data: a zone image does not fit into a message, and merging the core's delta
-//! snapshots loses entries (see `guards`). What it calls a snapshot is the run of decided entries it would have
-//! folded in, so that the receiver can turn it back into plain entries.
+//! The core's snapshots carry no zone data: a zone image does not fit into a message, and merging the core's
+//! delta snapshots loses entries (see `guards`). What it calls a snapshot is the run of decided entries it
+//! would have folded in, so that the receiver can turn it back into plain entries.
 
 use crate::store::log::EntryBytes;
 use omnipaxos::storage::{Entry, Snapshot};
@@ -39,7 +39,8 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// A snapshot on the wire: the last decided entries before its index. Everything before them is in the zone stores.
+/// A snapshot on the wire: the last decided entries before its index. Everything before them is in the zone
+/// stores.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Tail {
     pub(super) entries: Vec<Payload>,

@@ -10,11 +10,13 @@
 //! `persisted()` can free messages and decisions: it counts as an input of the next turn.
 //!
 //! Invariants:
-//! - No message leaves before what it promises is durable, and no decision is handed out that does not rest on
-//!   durable accepts of a majority: the leader's write runs beside its followers', and their Accepted waits for it.
+//! - No message leaves before what it promises is durable, and no decision is handed out that does not rest
+//!   on durable accepts of a majority: the leader's write runs beside its followers', and their Accepted
+//!   waits for it.
 //! - Messages to one peer keep their order. A transport that loses one must end the session.
 //! - No clock, no randomness, no iteration over hash maps: the same inputs give the same outputs.
-//! - Whatever a peer sends is admitted, held or dropped; it never panics and never grows a queue without bound.
+//! - Whatever a peer sends is admitted, held or dropped; it never panics and never grows a queue without
+//!   bound.
 //!
 //! Not here: sockets (`transport`), disk (`store::log`), retries and deadlines (`driver`), what entries mean
 //! (`state_machine`).
@@ -145,8 +147,8 @@ impl Replica {
         }
     }
 
-    /// A new session with `peer` is up: everything of the one before is void. Both ends call it, before any message
-    /// of the session.
+    /// A new session with `peer` is up: everything of the one before is void. Both ends call it, before any
+    /// message of the session.
     pub fn session_up(&mut self, peer: NodeId) {
         if let Some(consensus) = &mut self.consensus {
             consensus.session_up(peer);
@@ -160,15 +162,16 @@ impl Replica {
         }
     }
 
-    /// A message of the current session with the authenticated `peer`. Anything that does not belong here is dropped
-    /// and counted.
+    /// A message of the current session with the authenticated `peer`. Anything that does not belong here is
+    /// dropped and counted.
     pub fn receive(&mut self, peer: NodeId, message: PeerMessage) {
         if let Some(consensus) = &mut self.consensus {
             consensus.receive(peer, message);
         }
     }
 
-    /// Whether the transport should go on reading from `peer`. False while many of its messages wait for our disk.
+    /// Whether the transport should go on reading from `peer`. False while many of its messages wait for our
+    /// disk.
     pub fn wants_input(&self, peer: NodeId) -> bool {
         self.consensus
             .as_ref()
@@ -177,7 +180,8 @@ impl Replica {
     }
 
     /// Proposes an entry. It may be lost or late, and it is decided at most once per call: the proposer
-    /// proposes it again under the same entry id, in particular when [`Replica::leadership_epoch`] has changed.
+    /// proposes it again under the same entry id, in particular when [`Replica::leadership_epoch`] has
+    /// changed.
     ///
     /// # Errors
     /// Gives the entry back when too many are under way.
@@ -225,13 +229,15 @@ impl Replica {
         (first..).zip(entries).collect()
     }
 
-    /// Entries from `applied_index` on will be handed out by `take_decided` (at start: the store's applied index).
+    /// Entries from `applied_index` on will be handed out by `take_decided` (at start: the store's applied
+    /// index).
     pub fn start_applying_at(&mut self, applied_index: u64) {
         self.apply_next = applied_index;
     }
 
-    /// The index below which entries are gone from the log although they were not handed out here; only a zone image
-    /// could fill the gap. Cannot come about while every member compacts only what all members hold.
+    /// The index below which entries are gone from the log although they were not handed out here; only a
+    /// zone image could fill the gap. Cannot come about while every member compacts only what all members
+    /// hold.
     pub fn missing_below(&self) -> Option<u64> {
         let compacted = self.log.compacted_index();
         (self.apply_next < compacted).then_some(compacted)
@@ -250,8 +256,8 @@ impl Replica {
         }
     }
 
-    /// Asks the most advanced follower to take over, if this node leads: a hand-over without an election timeout.
-    /// Best effort; the role tells whether it worked.
+    /// Asks the most advanced follower to take over, if this node leads: a hand-over without an election
+    /// timeout. Best effort; the role tells whether it worked.
     pub fn resign(&mut self) {
         if let Some(consensus) = &mut self.consensus {
             consensus.resign();
@@ -268,13 +274,15 @@ impl Replica {
         self.consensus.as_ref().map_or(Some(self.node_id), Consensus::leader)
     }
 
-    /// Whether proposals can be decided now as far as this node knows (a leader in its accept phase that we are synced with).
+    /// Whether proposals can be decided now as far as this node knows (a leader in its accept phase that we
+    /// are synced with).
     pub fn is_ready(&self) -> bool {
         self.consensus.as_ref().is_none_or(Consensus::is_ready)
     }
 
-    /// Changes whenever proposals under way may have been lost: a new ballot, or a broken session with the leader.
-    /// (A forward can also be lost when the leader's queues are full, so proposers retry after a while in any case.)
+    /// Changes whenever proposals under way may have been lost: a new ballot, or a broken session with the
+    /// leader. (A forward can also be lost when the leader's queues are full, so proposers retry after a
+    /// while in any case.)
     pub fn leadership_epoch(&self) -> u64 {
         self.consensus.as_ref().map_or(0, Consensus::epoch)
     }

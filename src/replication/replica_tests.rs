@@ -232,3 +232,51 @@ fn a_leader_that_resigns_is_followed_without_an_election() {
     assert_eq!(cluster.leader(), heir);
     assert!(cluster.logs().iter().all(|log| *log == ["before", "after"]), "{:?}", cluster.logs());
 }
+
+#[test]
+fn a_leader_whose_disk_hangs_hands_over() {
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    cluster.member(leader).slow_disk = true;
+    cluster.propose(leader, "stuck");
+    cluster.ticks(150);
+    assert_eq!(cluster.leader(), leader, "a second and a half is no reason to hand over");
+    cluster.ticks(100);
+    let others = cluster.others(leader);
+    let heir =
+        others.into_iter().find(|node| cluster.replica(*node).role() == Role::Leader).expect("an heir");
+    cluster.propose(heir, "moving");
+    cluster.settle();
+    let log = texts(&cluster.member(heir).applied);
+    assert_eq!(log, ["stuck", "moving"], "two disks of three hold the entries");
+}
+
+/// What a large sync needs to arrive is more than the time after which the core asks again; each answer would
+/// be the whole sync once more.
+#[test]
+fn a_large_sync_is_not_sent_again_while_it_is_under_way() {
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    let follower = cluster.followers()[0];
+    cluster.away.push(follower);
+    for _ in 0..12 {
+        cluster.propose(leader, &"x".repeat(1 << 19));
+        cluster.settle();
+    }
+    cluster.away.clear();
+    cluster.connect(follower);
+    // The AcceptSync is on its way for long; the follower repeats its Promise.
+    let mut syncs = Vec::new();
+    for _ in 0..120 {
+        cluster.members.values_mut().for_each(|member| member.replica.tick());
+        for _ in 0..4 {
+            cluster.round(&mut |letter| {
+                letter.message.kind() != "AcceptSync" || {
+                    syncs.push(letter.to);
+                    false
+                }
+            });
+        }
+    }
+    assert_eq!(syncs, [follower]);
+    cluster.ticks(200);
+    assert_eq!(cluster.member(follower).applied.len(), 12, "it is sent again when it must have been lost");
+}
