@@ -56,6 +56,8 @@ pub struct Options {
     pub edns_udp_size: u16,
     /// Most TCP connections at once.
     pub tcp_clients: u32,
+    /// Who may ask what the server tells about itself; zones have their own list.
+    pub allow_query: MatchList,
     /// How many records a transfer message carries.
     pub transfer_format: TransferFormat,
     /// The NSID, and the answer to `id.server`.
@@ -79,6 +81,7 @@ impl Default for Options {
             max_udp_size: 1232,
             edns_udp_size: 1232,
             tcp_clients: 150,
+            allow_query: MatchList::any(),
             transfer_format: TransferFormat::ManyAnswers,
             server_id: Identity::None,
             hostname: Identity::Default,

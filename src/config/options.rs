@@ -47,6 +47,9 @@ pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mu
     if let Some(entry) = map.get("minimal-responses") {
         options.minimal_responses = minimal_responses(entry);
     }
+    if let Some(items) = map.get("allow-query").and_then(Entry::match_list) {
+        options.allow_query = definitions.match_list(items, findings);
+    }
     if map.get("transfer-format").and_then(Entry::text) == Some("one-answer") {
         options.transfer_format = TransferFormat::OneAnswer;
     }

@@ -2,9 +2,10 @@
 
 use crate::clock;
 use crate::config::interfaces::Interfaces;
-use crate::config::{Config, JournalSize, Notify, TransferFormat, ZoneConfig};
+use crate::config::{self, Config, JournalSize, Notify, TransferFormat, ZoneConfig};
 use crate::dns::tsig::Keys;
 use crate::nameserver::acl::Acl;
+use crate::nameserver::chaos::Identity;
 use crate::nameserver::policy::{Policy, ZonePolicy};
 use crate::nameserver::transfer_out;
 use crate::notify_out;
@@ -39,9 +40,33 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
             ..transfer_out::Options::default()
         },
         minimal_responses: config.options.minimal_responses,
+        identity: identity(&config.options),
+        allow_query: Acl::new(&config.options.allow_query, interfaces),
         // The log may hold zones that this configuration no longer names.
         fallback: None,
     }
+}
+
+/// What the server tells about itself.
+fn identity(options: &config::Options) -> Identity {
+    let text = |identity: &config::Identity, default: Option<String>| match identity {
+        config::Identity::None => None,
+        config::Identity::Default => default,
+        config::Identity::Hostname => hostname(),
+        config::Identity::Text(text) => Some(text.clone()),
+    };
+    // BIND: who hides the version does not want to be known by its authors.
+    let tells_authors = options.version == config::Identity::Default;
+    Identity {
+        version: text(&options.version, Some(format!("Trimaran {}", env!("CARGO_PKG_VERSION")))),
+        hostname: text(&options.hostname, hostname()),
+        server_id: text(&options.server_id, None),
+        authors: tells_authors.then(|| "the authors of Trimaran".to_owned()),
+    }
+}
+
+fn hostname() -> Option<String> {
+    nix::unistd::gethostname().ok()?.into_string().ok()
 }
 
 /// Whom to notify. `own` are the addresses this node listens on.

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use std::sync::Arc;
 
 /// EDE 18, Prohibited (RFC 8914 §4.19), as the data of an option.
-const PROHIBITED: [u8; 2] = [0, 18];
+pub(super) const PROHIBITED: [u8; 2] = [0, 18];
 
 /// Takes a response that was not ready at once. Must not block.
 pub type Responder = Box<dyn FnOnce(Vec<u8>) + Send>;
@@ -77,7 +77,7 @@ impl Nameserver {
             }
         };
         let policy = self.policy.load();
-        let mut envelope = Envelope::new(client, &message, policy.edns_udp_size);
+        let mut envelope = Envelope::new(client, &message, &policy);
         if let Err(rcode) = check_form(&message) {
             if message.questions.len() != 1 {
                 envelope.question = None;

@@ -19,6 +19,7 @@ pub mod acl;
 mod additional;
 mod answer;
 pub mod axfr_out;
+pub mod chaos;
 mod dispatch;
 pub mod ixfr_out;
 mod notify_in;

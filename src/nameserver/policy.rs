@@ -3,9 +3,11 @@
 //! Built by the daemon, published as a whole, replaced as a whole on reload.
 
 use super::acl::Acl;
+use super::chaos::Identity;
 use super::transfer_out;
 use crate::config::{IxfrRatio, MinimalResponses};
-use crate::dns::edns::UDP_BYTES_DEFAULT;
+use crate::dns::edns::option::NSID;
+use crate::dns::edns::{Edns, UDP_BYTES_DEFAULT};
 use crate::dns::{Name, tsig};
 use std::collections::HashMap;
 
@@ -24,6 +26,10 @@ pub struct Policy {
     pub transfer: transfer_out::Options,
     /// What responses leave out.
     pub minimal_responses: MinimalResponses,
+    /// What the server tells about itself.
+    pub identity: Identity,
+    /// Who may ask for it: `allow-query` of `options`.
+    pub allow_query: Acl,
     /// What zones without a policy of their own get; `None`: they are not served, whoever holds them.
     pub fallback: Option<ZonePolicy>,
 }
@@ -37,12 +43,27 @@ impl Default for Policy {
             udp_bytes_max: UDP_BYTES_DEFAULT,
             transfer: transfer_out::Options::default(),
             minimal_responses: MinimalResponses::NoAuthRecursive,
+            identity: Identity::default(),
+            allow_query: Acl::any(),
             fallback: Some(ZonePolicy::default()),
         }
     }
 }
 
 impl Policy {
+    /// The OPT RR of a response to a request with `edns`.
+    pub fn edns(&self, edns: &Edns) -> Edns {
+        let mut response = Edns { udp_size: self.edns_udp_size, ..edns.response() };
+        // An OPT RR of a version we do not know may mean something else by its options.
+        if edns.option(NSID).is_some()
+            && !edns.is_bad_version()
+            && let Some(nsid) = self.identity.nsid()
+        {
+            response.options.push((NSID, nsid.into()));
+        }
+        response
+    }
+
     /// The policy of the zone with this apex; `None` if it is not to be served.
     pub fn zone(&self, apex: &Name) -> Option<&ZonePolicy> {
         self.zones.get(apex).or(self.fallback.as_ref())

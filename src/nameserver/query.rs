@@ -8,12 +8,16 @@
 //! answers from one version of each zone; what is not a plain query of class IN is left to others
 //! ([`Verdict::Slow`]), and nothing has been written for it that matters.
 //!
-//! Caveats: EDNS options are checked for their form and ignored (cookies are an issue of their own); class CHAOS is refused.
+//! Caveats: EDNS options are checked for their form; of them NSID and EXPIRE are answered (cookies are an issue of
+//! their own).
 
 use super::answer::{Assembly, Extras, Memory, RESTARTS_MAX, Resolution, Surroundings};
+use super::chaos;
+use super::dispatch::PROHIBITED;
 use super::policy::{Policy, ZonePolicy};
 use super::request::{Client, Transport};
 use crate::config::MinimalResponses;
+use crate::dns::edns::option::{EXPIRE, EXTENDED_ERROR, NSID};
 use crate::dns::edns::{self, Edns, UDP_BYTES_MIN};
 use crate::dns::message::{Header, Message};
 use crate::dns::wire::{HEADER_BYTES, MESSAGE_BYTES_MAX, Writer};
@@ -93,6 +97,8 @@ struct Query {
 struct ClientEdns {
     udp_bytes: u16,
     dnssec_ok: bool,
+    wants_nsid: bool,
+    wants_expire: bool,
 }
 
 /// How far a packet has come.
@@ -101,6 +107,8 @@ enum Stage {
     Done(Verdict),
     /// A response without records.
     Fail(Query, Rcode),
+    /// The client may not ask.
+    Prohibited(Query),
     /// In the zone with this index among those of the batch.
     InZone(Query, usize),
 }
@@ -160,7 +168,11 @@ impl Workspace {
             let out = output.as_mut();
             *verdict = match stages[index] {
                 Stage::Done(verdict) => verdict,
-                Stage::Fail(query, rcode) => fail(context, request, &query, rcode, out),
+                Stage::Fail(query, rcode) => fail(context, request, &query, rcode, Told::default(), out),
+                Stage::Prohibited(query) => {
+                    let told = Told { prohibited: true, ..Told::default() };
+                    fail(context, request, &query, Rcode::REFUSED, told, out)
+                }
                 Stage::InZone(query, zone_index) => match (&loaded[zone_index], zones[index]) {
                     (Some(Loaded { zone, .. }), Some(contents)) => {
                         let is_ours = |name: &LookupName| {
@@ -170,7 +182,7 @@ impl Workspace {
                         self.answer(context, request, &query, index, around, found[index], out)
                     }
                     // BIND: a zone that is configured and not loaded.
-                    _ => fail(context, request, &query, Rcode::SERVFAIL, out),
+                    _ => fail(context, request, &query, Rcode::SERVFAIL, Told::default(), out),
                 },
             };
         }
@@ -205,7 +217,8 @@ impl Workspace {
             assembly,
             expansions: [None; RESTARTS_MAX + 1],
         };
-        finish(context, request, query, resolution.run(found))
+        let told = Told { expire: expire(query, found), ..Told::default() };
+        finish(context, request, query, told, resolution.run(found))
     }
 }
 
@@ -243,16 +256,20 @@ fn parse_opt(record: &[u8]) -> Option<ClientEdns> {
     if fixed[..3] != [0, 0, 41] || fixed[6] != 0 || options.len() != rdlength {
         return None;
     }
+    let (mut wants_nsid, mut wants_expire) = (false, false);
     while !options.is_empty() {
         let (head, rest) = options.split_first_chunk::<4>()?;
+        let code = u16::from_be_bytes([head[0], head[1]]);
         let (data, behind) = rest.split_at_checked(usize::from(u16::from_be_bytes([head[2], head[3]])))?;
-        if !edns::is_well_formed(u16::from_be_bytes([head[0], head[1]]), data) {
+        if !edns::is_well_formed(code, data) {
             return None;
         }
+        wants_nsid |= code == NSID;
+        wants_expire |= code == EXPIRE;
         options = behind;
     }
     let udp_bytes = u16::from_be_bytes([fixed[3], fixed[4]]).max(UDP_BYTES_MIN);
-    Some(ClientEdns { udp_bytes, dnssec_ok: fixed[7] & DNSSEC_OK != 0 })
+    Some(ClientEdns { udp_bytes, dnssec_ok: fixed[7] & DNSSEC_OK != 0, wants_nsid, wants_expire })
 }
 
 /// Finds out which zone a query is for, and whether the client may ask.
@@ -277,7 +294,7 @@ fn classify<'a>(
         return Stage::Fail(query, Rcode::REFUSED);
     };
     if !policy.allow_query.allows(request.client.address.ip(), request.key) {
-        return Stage::Fail(query, Rcode::REFUSED);
+        return Stage::Prohibited(query);
     }
     for (index, slot) in loaded.iter_mut().enumerate() {
         match slot {
@@ -314,13 +331,8 @@ fn extras(context: &Context<'_>, request: &Request<'_>, query: &Query) -> Extras
     Extras { authority, additional, dnssec }
 }
 
-/// Puts the question in place; `None` if there is no room even for that.
-fn begin<'o>(
-    context: &Context<'_>,
-    request: &Request<'_>,
-    query: &Query,
-    out: &'o mut [u8],
-) -> Option<Assembly<'o>> {
+/// The most octets the response may have.
+fn bytes_max(context: &Context<'_>, request: &Request<'_>, query: &Query, room: usize) -> usize {
     let own = match (request.client.transport, query.edns) {
         (Transport::Tcp, _) => MESSAGE_BYTES_MAX,
         (Transport::Udp, None) => usize::from(UDP_BYTES_MIN),
@@ -328,12 +340,47 @@ fn begin<'o>(
             usize::from(edns.udp_bytes.min(context.policy.udp_bytes_max.max(UDP_BYTES_MIN)))
         }
     };
-    let opt = if query.edns.is_some() { OPT_BYTES } else { 0 };
-    let limit = request.bytes_max.unwrap_or(own).min(out.len()).checked_sub(opt)?;
+    request.bytes_max.unwrap_or(own).min(room)
+}
+
+/// What EDNS says in a response besides itself.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    /// EXPIRE of the SOA (RFC 7314). BIND: a primary tells it, too, but not in a transfer.
+    expire: Option<[u8; 4]>,
+    /// EDE 18 (RFC 8914 §4.19).
+    prohibited: bool,
+}
+
+/// What is told of the zone's expiry, if it is asked with the SOA.
+fn expire(query: &Query, found: Lookup<'_>) -> Option<[u8; 4]> {
+    query.edns.filter(|edns| edns.wants_expire && query.qtype == RrType::SOA)?;
+    let Lookup::Found(leaf) = found else { return None };
+    let [expire @ .., _, _, _, _] = leaf.rrset(RrType::SOA)?.first_rdata_raw().last_chunk::<8>()?;
+    Some(*expire)
+}
+
+/// The data of the NSID option, if it is asked for.
+fn nsid<'a>(context: &Context<'a>, edns: &ClientEdns) -> Option<&'a [u8]> {
+    if edns.wants_nsid { context.policy.identity.nsid() } else { None }
+}
+
+/// Puts the question in place, and keeps room for the OPT RR; `None` if there is no room even for that.
+fn begin<'o>(
+    context: &Context<'_>,
+    request: &Request<'_>,
+    query: &Query,
+    out: &'o mut [u8],
+) -> Option<Assembly<'o>> {
+    let opt = query.edns.map_or(0, |edns| {
+        let expire = if edns.wants_expire { 4 + 4 } else { 0 };
+        OPT_BYTES + nsid(context, &edns).map_or(0, |nsid| 4 + nsid.len()) + expire
+    });
+    let limit = bytes_max(context, request, query, out.len());
     let question = &request.packet[..query.question_end];
-    if question.len() > limit {
-        return None;
-    }
+    // In a message with hardly any room options are left out.
+    let opt = if question.len() + opt > limit { opt.min(OPT_BYTES) } else { opt };
+    let limit = limit.checked_sub(opt).filter(|limit| question.len() <= *limit)?;
     out[..question.len()].copy_from_slice(question);
     Some(Assembly::new(out, question.len(), limit))
 }
@@ -343,12 +390,13 @@ fn fail(
     request: &Request<'_>,
     query: &Query,
     rcode: Rcode,
+    told: Told,
     out: &mut [u8],
 ) -> Verdict {
     let Some(mut assembly) = begin(context, request, query, out) else { return Verdict::Drop };
     assembly.rcode = rcode;
     assembly.authoritative = false;
-    finish(context, request, query, assembly)
+    finish(context, request, query, told, assembly)
 }
 
 /// Writes the header and the OPT RR.
@@ -356,6 +404,7 @@ fn finish(
     context: &Context<'_>,
     request: &Request<'_>,
     query: &Query,
+    told: Told,
     mut assembly: Assembly<'_>,
 ) -> Verdict {
     if let Some(edns) = query.edns {
@@ -363,7 +412,29 @@ fn finish(
         let flags = if edns.dnssec_ok { DNSSEC_OK } else { 0 };
         let opt: [u8; OPT_BYTES] = [0, 0, 41, size_high, size_low, 0, 0, flags, 0, 0, 0];
         assembly.out[assembly.at..assembly.at + OPT_BYTES].copy_from_slice(&opt);
+        let rdlength_at = assembly.at + OPT_BYTES - 2;
         assembly.at += OPT_BYTES;
+        let limit = bytes_max(context, request, query, assembly.out.len());
+        let mut tell = |code: u16, data: &[u8]| {
+            if assembly.at + 4 + data.len() > limit {
+                return;
+            }
+            for bytes in [&code.to_be_bytes(), &(data.len() as u16).to_be_bytes(), data] {
+                assembly.out[assembly.at..assembly.at + bytes.len()].copy_from_slice(bytes);
+                assembly.at += bytes.len();
+            }
+        };
+        if let Some(nsid) = nsid(context, &edns) {
+            tell(NSID, nsid);
+        }
+        if let Some(expire) = told.expire {
+            tell(EXPIRE, &expire);
+        }
+        if told.prohibited {
+            tell(EXTENDED_ERROR, &PROHIBITED);
+        }
+        let rdlength = (assembly.at - rdlength_at - 2) as u16;
+        assembly.out[rdlength_at..rdlength_at + 2].copy_from_slice(&rdlength.to_be_bytes());
         assembly.counts[2] = assembly.counts[2].saturating_add(1);
     }
     let out = assembly.out;
@@ -412,6 +483,13 @@ impl Workspace {
         respond(packet).or_else(|| {
             let message = Message::parse(packet).ok()?;
             let question = message.question()?;
+            if question.qclass == Class::CH
+                && !matches!(question.qtype, RrType::AXFR | RrType::IXFR | RrType::TKEY)
+                && context.policy.allow_query.allows(client.address.ip(), key)
+            {
+                let edns = message.edns.as_ref().map(|edns| context.policy.edns(edns));
+                return chaos::respond(context.policy, &message.header, question, edns.as_ref(), bytes_max);
+            }
             let refusal = match (question.qclass, question.qtype) {
                 (Class::IN, RrType::AXFR | RrType::IXFR | RrType::TKEY) => Some(Rcode::FORMERR),
                 (Class::IN, _) => None,
@@ -430,14 +508,23 @@ impl Workspace {
             let edns = message.edns.as_ref();
             match refusal {
                 Some(rcode) => {
-                    let edns =
-                        edns.map(|edns| Edns { udp_size: context.policy.edns_udp_size, ..edns.response() });
+                    let edns = edns.map(|edns| {
+                        let mut edns = context.policy.edns(edns);
+                        if rcode == Rcode::REFUSED {
+                            edns.options.push((EXTENDED_ERROR, Box::new(PROHIBITED)));
+                        }
+                        edns
+                    });
                     plain(&message.header.response(rcode), edns)
                 }
                 // The same question without whatever came with it.
                 None => respond(&plain(
                     &message.header,
-                    edns.map(|edns| Edns { options: Vec::new(), ..edns.clone() }),
+                    edns.map(|edns| {
+                        let mut edns = edns.clone();
+                        edns.options.retain(|option| matches!(option.0, NSID | EXPIRE));
+                        edns
+                    }),
                 )?),
             }
         })

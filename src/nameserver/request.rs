@@ -1,5 +1,6 @@
 //! One request on its way through the dispatcher, and the short responses that need no zone data.
 
+use super::policy::Policy;
 use crate::dns::edns::{Edns, UDP_BYTES_MIN};
 use crate::dns::message::{Header, Message, Question};
 use crate::dns::tsig::{Failure, Session};
@@ -52,8 +53,8 @@ impl Envelope {
     }
 
     /// The envelope of a message.
-    pub(super) fn new(client: &Client, message: &Message, edns_udp_size: u16) -> Envelope {
-        let edns = message.edns.as_ref().map(|edns| Edns { udp_size: edns_udp_size, ..edns.response() });
+    pub(super) fn new(client: &Client, message: &Message, policy: &Policy) -> Envelope {
+        let edns = message.edns.as_ref().map(|edns| policy.edns(edns));
         let question = message.questions.first().cloned();
         Envelope { client: client.address, header: message.header, question, edns, session: None }
     }

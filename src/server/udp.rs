@@ -311,7 +311,7 @@ mod tests {
             ("www.example.", Class::IN, Rcode::NOERROR, 1),
             ("nosuch.example.", Class::IN, Rcode::NXDOMAIN, 0),
             ("www.test.", Class::IN, Rcode::REFUSED, 0),
-            ("version.bind.", Class::CH, Rcode::REFUSED, 0),
+            ("other.bind.", Class::CH, Rcode::REFUSED, 0),
         ];
         for address in addresses {
             for (id, (name, qclass, rcode, answers)) in cases.into_iter().enumerate() {

@@ -4,6 +4,8 @@ use super::*;
 use crate::config::MinimalResponses::{No, NoAuth, NoAuthRecursive, Yes};
 use crate::dns::Opcode;
 use crate::dns::message::Question;
+use crate::nameserver::acl::Acl;
+use crate::nameserver::chaos::Identity;
 use crate::zone::zone_text::zone;
 
 fn table(texts: &[&str]) -> Zones {
@@ -109,4 +111,61 @@ fn a_zone_without_a_policy_is_as_if_it_were_not_there() {
     }
     let response = respond(&zones, &Policy::default(), &query(&question("a.b.example. A"), false, None));
     assert_eq!(response.header.rcode, Rcode::NXDOMAIN, "with a policy the closer zone answers");
+}
+
+#[test]
+fn nsid_and_expire_are_told_to_those_who_ask() {
+    let zones = example();
+    let identity = Identity { server_id: Some("node1".into()), ..Identity::default() };
+    let policy = Policy { identity, ..Policy::default() };
+    let nsid: (u16, Box<[u8]>) = (NSID, b"node1".as_slice().into());
+    let expire: (u16, Box<[u8]>) = (EXPIRE, 86_400u32.to_be_bytes().into());
+    let both = vec![(NSID, Box::default()), (EXPIRE, Box::default())];
+    for (asked, options, expected) in [
+        ("example. SOA", both.clone(), vec![nsid.clone(), expire]),
+        ("example. SOA", Vec::new(), Vec::new()),
+        ("ns.example. A", both.clone(), vec![nsid.clone()]),
+        ("nx.example. SOA", both.clone(), vec![nsid.clone()]),
+        ("refused. A", both.clone(), vec![nsid]),
+    ] {
+        let edns = Edns { options, ..Edns::default() };
+        let response = respond(&zones, &policy, &query(&question(asked), false, Some(edns)));
+        assert_eq!(response.edns.expect("an OPT RR").options, expected, "{asked}");
+    }
+    let edns = Edns { options: both, ..Edns::default() };
+    let response = respond(&zones, &Policy::default(), &query(&question("ns.example. A"), false, Some(edns)));
+    assert_eq!(response.edns.expect("an OPT RR").options, [], "nothing is configured");
+}
+
+#[test]
+fn options_give_way_to_a_limit_that_the_question_almost_fills() {
+    let zones = example().load();
+    let identity = Identity { server_id: Some("n".repeat(300)), ..Identity::default() };
+    let policy = Policy { identity, ..Policy::default() };
+    let edns = Edns { options: vec![(NSID, Box::default()), (EXPIRE, Box::default())], ..Edns::default() };
+    let packet = query(&question("example. SOA"), false, Some(edns));
+    let context = Context { zones: &zones, policy: &policy };
+    for limit in 0..600 {
+        let request = Request { packet: &packet, client: client(), key: None, bytes_max: Some(limit) };
+        let mut out = [0; 1232];
+        match Workspace::new(1).respond(&context, request, &mut out) {
+            Verdict::Reply(len) => {
+                assert!(len <= limit, "{len} of {limit}");
+                assert!(Message::parse(&out[..len]).expect("well-formed").edns.is_some());
+            }
+            verdict => assert!(verdict == Verdict::Drop && limit < 36, "{verdict:?} at {limit}"),
+        }
+    }
+}
+
+#[test]
+fn who_may_not_ask_is_told_that_it_is_prohibited() {
+    let zones = example();
+    let nobody = ZonePolicy { allow_query: Acl::none(), ..ZonePolicy::default() };
+    let policy = Policy { fallback: Some(nobody), ..Policy::default() };
+    let response = respond(&zones, &policy, &query(&question("example. SOA"), false, Some(Edns::default())));
+    assert_eq!(response.header.rcode, Rcode::REFUSED);
+    assert_eq!(response.edns.expect("an OPT RR").options, [(EXTENDED_ERROR, Box::from(PROHIBITED))]);
+    let response = respond(&zones, &policy, &query(&question("other. SOA"), false, Some(Edns::default())));
+    assert_eq!(response.edns.expect("an OPT RR").options, [], "BIND: nothing of zones it has not");
 }
