@@ -36,10 +36,17 @@ pub(super) fn render(status: &ClusterStatus) -> String {
     for zone in &status.zones {
         page.labelled("zone_records", "zone", &zone.name.to_string(), zone.records);
     }
+    let mut previous = "";
     for counter in &status.counters {
         let name = format!("{}_total", counter.name);
-        page.head(&name, counter.help, "counter");
-        page.line(&name, counter.value);
+        if counter.name != previous {
+            page.head(&name, counter.help, "counter");
+            previous = counter.name;
+        }
+        match counter.label {
+            Some((label, text)) => page.labelled(&name, label, text, counter.value),
+            None => page.line(&name, counter.value),
+        }
     }
     page.0
 }
@@ -77,7 +84,11 @@ mod tests {
     #[test]
     fn every_sample_stands_under_its_help_and_type() {
         let mut status = sample();
-        status.counters.push(Counter { name: "queries", help: "Queries answered.", value: 7 });
+        status.counters.push(Counter { name: "queries", help: "Queries answered.", value: 7, label: None });
+        for (rcode, value) in [("NOERROR", 5), ("REFUSED", 2)] {
+            let label = Some(("rcode", rcode));
+            status.counters.push(Counter { name: "responses", help: "Responses sent.", value, label });
+        }
         let text = render(&status);
         for line in [
             "trimaran_ready 1",
@@ -88,10 +99,13 @@ mod tests {
             "trimaran_zone_serial{zone=\"example.com.\"} 2024",
             "trimaran_zone_records{zone=\"odd\\\\\\\".example.\"} 0",
             "trimaran_queries_total 7",
+            "trimaran_responses_total{rcode=\"NOERROR\"} 5",
+            "trimaran_responses_total{rcode=\"REFUSED\"} 2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
         assert!(!text.contains("member_applied_index{member=\"2\"}"), "unknown values are left out");
+        assert_eq!(text.matches("# TYPE trimaran_responses_total ").count(), 1);
         let mut named = "";
         for line in text.lines() {
             match line.strip_prefix("# TYPE ") {

@@ -89,6 +89,8 @@ pub struct Counter {
     pub help: &'static str,
     /// The count.
     pub value: u64,
+    /// Which part of the whole it is: name and value. Those of one name stand next to each other.
+    pub label: Option<(&'static str, &'static str)>,
 }
 
 /// Gives the status at the moment of the call; must not block.

@@ -43,6 +43,7 @@ use seed::{Seeded, Seeder, Standing};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -338,7 +339,7 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         }
     });
     let configured = config.zones.iter().map(|zone| zone.name.clone()).collect();
-    let source = status_source(zones.clone(), driver.status().clone(), configured);
+    let source = status_source(zones.clone(), driver.status().clone(), configured, Arc::clone(&udp));
     for (listener, allow) in sockets.statistics {
         let listener = tokio_listener(listener)?;
         let allow: status::Allow = Arc::new(move |address| allow.allows(address, None));
@@ -419,6 +420,7 @@ fn status_source(
     zones: Zones,
     driver: watch::Receiver<Status>,
     configured: Vec<Name>,
+    udp: Arc<Mutex<Option<udp::Workers>>>,
 ) -> status::StatusSource {
     Arc::new(move || {
         let status = driver.borrow().clone();
@@ -447,30 +449,68 @@ fn status_source(
             ready: status.ready && configured.iter().all(loaded),
             members: status.members.iter().map(member_status).collect(),
             zones: listed,
-            counters: vec![
+            counters: [
                 status::Counter {
                     name: "log_commits",
                     help: "Commits of the log, each one fsync.",
                     value: counters.commits,
+                    label: None,
                 },
                 status::Counter {
                     name: "entries_applied",
                     help: "Log entries applied.",
                     value: counters.entries,
+                    label: None,
                 },
                 status::Counter {
                     name: "commands_applied",
                     help: "Commands applied.",
                     value: counters.commands,
+                    label: None,
                 },
                 status::Counter {
                     name: "dropped_messages",
                     help: "Messages of members that did not belong here.",
                     value: counters.dropped_messages,
+                    label: None,
                 },
-            ],
+            ]
+            .into_iter()
+            .chain(udp_counters(&udp.lock().unwrap_or_else(PoisonError::into_inner)))
+            .collect(),
         }
     })
+}
+
+/// What the UDP workers have counted, all of them together; nothing while there are none.
+fn udp_counters(workers: &Option<udp::Workers>) -> Vec<status::Counter> {
+    /// By the lower four bits of the RCODE.
+    const RCODES: [&str; 16] = [
+        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET",
+        "NOTAUTH", "NOTZONE", "11", "12", "13", "14", "15",
+    ];
+    let Some(workers) = workers else { return Vec::new() };
+    let sum = |counter: &dyn Fn(&udp::Counters) -> &AtomicU64| {
+        workers.counters().iter().map(|counters| counter(counters).load(Ordering::Relaxed)).sum()
+    };
+    let single = |name, help, value| status::Counter { name, help, value, label: None };
+    let mut counters = vec![
+        single("udp_received", "Datagrams received.", sum(&|counters| &counters.received)),
+        single("udp_slow", "Datagrams that were no plain queries.", sum(&|counters| &counters.slow)),
+        single("udp_dropped", "Datagrams without a response.", sum(&|counters| &counters.dropped)),
+        single(
+            "udp_send_errors",
+            "Responses not taken by the kernel.",
+            sum(&|counters| &counters.send_errors),
+        ),
+    ];
+    counters.extend(RCODES.iter().enumerate().map(|(rcode, text)| status::Counter {
+        name: "udp_responses",
+        help: "Responses to plain queries over UDP.",
+        value: sum(&|counters| &counters.responses[rcode]),
+        label: Some(("rcode", text)),
+    }));
+    counters
 }
 
 fn member_status(member: &crate::replication::status::MemberStatus) -> status::MemberStatus {
