@@ -150,7 +150,7 @@ pub enum Notify {
 /// `max-journal-size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalSize {
-    /// Twice the size of the zone.
+    /// What the server keeps of a zone by itself.
     Default,
     /// No limit but the server's own.
     Unlimited,
