@@ -5,6 +5,7 @@
 
 use super::getopt::{Options, Step};
 use crate::config::{self, Reading, Secrets, Severity, ZoneConfig};
+use crate::zone::check;
 use crate::{clock, zonefile};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -146,39 +147,18 @@ enum Verdict {
 
 /// Loads a zone file to see whether it makes a zone, and says so as BIND does.
 fn load_zone(zone: &ZoneConfig, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Verdict> {
-    let name = zone.name.to_string();
-    let name = if zone.name.is_root() { "." } else { name.trim_end_matches('.') };
     let options = zonefile::Options { now: u32::try_from(clock::unix_secs()).ok(), ..Default::default() };
-    let loaded = zonefile::load(&zone.file, &zone.name, &options);
-    for diagnostic in &loaded.outcome.diagnostics {
-        // What has no text of its own is told by the failure below.
-        let text = diagnostic.to_string();
-        if !text.is_empty() {
-            writeln!(out, "{text}")?;
-        }
+    let checked = zonefile::load_checked(&zone.file, &zone.name, &options, &check::Options::default());
+    for message in &checked.messages {
+        writeln!(out, "{message}")?;
     }
-    let result = match (loaded.failure(), &loaded.contents) {
-        (None, Some(contents)) if loaded.has_ns => {
-            writeln!(out, "zone {name}/IN: loaded serial {}", contents.serial())?;
-            return Ok(Verdict::Loaded);
-        }
-        (Some(reason), _) if loaded.outcome.first_error().is_some() => {
-            let file = zone.file.display();
-            writeln!(out, "zone {name}/IN: loading from master file {file} failed: {reason}")?;
-            reason
-        }
-        (reason, _) => {
-            if let Some(reason) = reason {
-                writeln!(out, "zone {name}/IN: {reason}")?;
-            }
-            if !loaded.has_ns {
-                writeln!(out, "zone {name}/IN: has no NS records")?;
-            }
-            "bad zone"
-        }
-    };
-    writeln!(out, "zone {name}/IN: not loaded due to errors.")?;
-    writeln!(err, "_default/{name}/IN: {result}")?;
+    let name = zone.name.undotted();
+    if let Some(contents) = &checked.contents {
+        let signed = if check::is_signed(contents) { " (DNSSEC signed)" } else { "" };
+        writeln!(out, "zone {name}/IN: loaded serial {}{signed}", contents.serial())?;
+        return Ok(Verdict::Loaded);
+    }
+    writeln!(err, "_default/{name}/IN: {}", checked.failure.unwrap_or("bad zone"))?;
     Ok(Verdict::Refused)
 }
 

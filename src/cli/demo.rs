@@ -9,6 +9,7 @@ use crate::cli::logging::{self, Destination};
 use crate::config;
 use crate::daemon::{self, Overrides, Running};
 use crate::dns::Name;
+use crate::zone::check;
 use crate::{clock, zonefile};
 use data_encoding::BASE64;
 use std::fmt::Write as _;
@@ -164,10 +165,10 @@ fn prepare(arguments: &Demo) -> Result<DemoCluster, DemoError> {
         zones.push(zone_of(argument)?);
     }
     for (name, path) in &zones {
-        let loaded = zonefile::load(path, name, &zonefile::Options::default());
-        if let Some(failure) = loaded.failure() {
-            let details: Vec<_> = loaded.outcome.diagnostics.iter().map(|d| format!("\n  {d}")).collect();
-            return Err(DemoError::Zone(format!("{}: {failure}{}", path.display(), details.concat())));
+        let (reading, checking) = (zonefile::Options::default(), check::Options::default());
+        let checked = zonefile::load_checked(path, name, &reading, &checking);
+        if checked.contents.is_none() {
+            return Err(DemoError::Zone(checked.messages.join("\n  ")));
         }
     }
     let secret = saved_secret(&directory)?;

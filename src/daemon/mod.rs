@@ -555,7 +555,7 @@ async fn seed_all(configured: Vec<ZoneConfig>, seeder: Seeder) {
     for zone in &configured {
         match seeder.seed(zone).await {
             Seeded::Served => {
-                tracing::info!("zone {}/IN: loaded serial {}", Undotted(&zone.name), seeder.serial(zone))
+                tracing::info!("zone {}/IN: loaded serial {}", zone.name.undotted(), seeder.serial(zone))
             }
             Seeded::NotLoaded => missing += 1,
         }
@@ -564,14 +564,4 @@ async fn seed_all(configured: Vec<ZoneConfig>, seeder: Seeder) {
         tracing::info!("all zones loaded");
     }
     tracing::info!("running");
-}
-
-/// A name as BIND logs it: without the final dot.
-struct Undotted<'a>(&'a Name);
-
-impl std::fmt::Display for Undotted<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = self.0.to_string();
-        f.write_str(if text.len() > 1 { text.trim_end_matches('.') } else { &text })
-    }
 }

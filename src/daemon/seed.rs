@@ -15,7 +15,7 @@ use crate::replication::NodeId;
 use crate::replication::command::LoadId;
 use crate::replication::load::{LoadError, load_zone};
 use crate::replication::proposer::Proposer;
-use crate::zone::{Contents, Zones};
+use crate::zone::{Contents, Zones, check};
 use crate::zonefile;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -156,23 +156,21 @@ enum SeedError {
     Load(LoadError),
 }
 
-/// Reads a zone file on a thread of its own; what is wrong with it goes to the log.
+/// Reads and checks a zone file on a thread of its own; what is wrong with it goes to the log.
 async fn read(zone: &ZoneConfig, path: &Path) -> Option<Contents> {
     let (name, path) = (zone.name.clone(), path.to_path_buf());
-    let read =
-        tokio::task::spawn_blocking(move || zonefile::load(&path, &name, &zonefile::Options::default()));
-    let loaded = read.await.expect("reading a zone file does not panic");
-    for diagnostic in &loaded.outcome.diagnostics {
-        tracing::warn!("{diagnostic}");
+    let read = tokio::task::spawn_blocking(move || {
+        let options = zonefile::Options { now: u32::try_from(clock::unix_secs()).ok(), ..Default::default() };
+        zonefile::load_checked(&path, &name, &options, &check::Options::default())
+    });
+    let checked = read.await.expect("reading a zone file does not panic");
+    for message in &checked.messages {
+        match checked.contents {
+            Some(_) => tracing::warn!("{message}"),
+            None => tracing::error!("{message}"),
+        }
     }
-    if let Some(failure) = loaded.failure() {
-        tracing::error!(
-            "zone {}/IN: loading from master file {} failed: {failure}",
-            zone.name,
-            zone.file.display()
-        );
-    }
-    loaded.contents
+    checked.contents
 }
 
 #[cfg(test)]

@@ -181,6 +181,16 @@ pub struct Report {
 }
 
 impl Report {
+    /// The report on a file without an SOA record at the apex, which is no zone.
+    pub fn missing_apex(has_ns: bool) -> Report {
+        let mut report = Report::default();
+        report.refuse(Finding::SoaCount(0));
+        if !has_ns {
+            report.refuse(Finding::NoNs);
+        }
+        report
+    }
+
     fn note(&mut self, finding: Finding) {
         self.findings.push(finding);
     }

@@ -16,6 +16,7 @@
 //!
 //! Caveats: a file is read whole into memory. `$DATE` is not understood (BIND writes it in cache dumps only).
 
+mod checked;
 mod checks;
 mod diagnostics;
 mod generate;
@@ -32,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use crate::zone::check::Check;
+pub use checked::{Checked, load_checked};
 pub use diagnostics::{Diagnostic, Kind, Near, Severity};
 pub use load::{Loaded, load, load_bytes};
 pub use writer::{write_record, write_zone};
