@@ -26,7 +26,6 @@ const DNSSEC_OK: u32 = 0x8000;
 #[allow(missing_docs)]
 pub mod option {
     pub const LLQ: u16 = 1;
-    pub const UPDATE_LEASE: u16 = 2;
     pub const NSID: u16 = 3;
     pub const CLIENT_SUBNET: u16 = 8;
     pub const EXPIRE: u16 = 9;
@@ -46,7 +45,6 @@ pub mod option {
 pub fn is_well_formed(code: u16, data: &[u8]) -> bool {
     match code {
         option::LLQ => data.len() == 18,
-        option::UPDATE_LEASE => matches!(data.len(), 4 | 8),
         option::CLIENT_SUBNET => is_client_subnet(data),
         option::EXPIRE => matches!(data.len(), 0 | 4),
         option::COOKIE => matches!(data.len(), 8 | 16..=40),
