@@ -72,6 +72,13 @@ impl<'a> Context<'a> {
             skipped = name.label_count() + 1 - zone.name().label_count();
         }
     }
+
+    /// Whether `zone`, which is served, is the one that encloses `name` most closely.
+    fn is_closest(&self, zone: &Arc<Zone>, name: &LookupName) -> bool {
+        // Nearly always the first one found is it, and its policy need not be looked for.
+        self.zones.enclosing(name, 0).is_some_and(|found| Arc::ptr_eq(found, zone))
+            || self.enclosing(name, 0).is_some_and(|(found, _)| Arc::ptr_eq(found, zone))
+    }
 }
 
 /// What became of a packet.
@@ -116,6 +123,7 @@ enum Stage {
 /// A zone of the batch, with the version that the batch answers from.
 struct Loaded<'a> {
     zone: &'a Arc<Zone>,
+    policy: &'a ZonePolicy,
     contents: Guard<Option<Arc<Contents>>>,
 }
 
@@ -175,9 +183,7 @@ impl Workspace {
                 }
                 Stage::InZone(query, zone_index) => match (&loaded[zone_index], zones[index]) {
                     (Some(Loaded { zone, .. }), Some(contents)) => {
-                        let is_ours = |name: &LookupName| {
-                            context.enclosing(name, 0).is_some_and(|(other, _)| Arc::ptr_eq(other, zone))
-                        };
+                        let is_ours = |name: &LookupName| context.is_closest(zone, name);
                         let around = Surroundings { contents, is_ours: &is_ours };
                         self.answer(context, request, &query, index, around, found[index], out)
                     }
@@ -288,25 +294,31 @@ fn classify<'a>(
         qtype if qtype.is_meta() => return Stage::Fail(query, Rcode::FORMERR),
         _ => {}
     }
-    // RFC 4035 §3.1.4.1: DS is the parent's to answer, if we serve it.
-    let parent = if query.qtype == RrType::DS { context.enclosing(name, 1) } else { None };
-    let Some((zone, policy)) = parent.or_else(|| context.enclosing(name, 0)) else {
-        return Stage::Fail(query, Rcode::REFUSED);
-    };
-    if !policy.allow_query.allows(request.client.address.ip(), request.key) {
-        return Stage::Prohibited(query);
-    }
-    for (index, slot) in loaded.iter_mut().enumerate() {
-        match slot {
-            Some(loaded) if Arc::ptr_eq(loaded.zone, zone) => return Stage::InZone(query, index),
-            Some(_) => {}
-            None => {
-                *slot = Some(Loaded { zone, contents: zone.cell().load() });
-                return Stage::InZone(query, index);
-            }
+    // The zone of an earlier packet of the batch needs no second look at the policy. RFC 4035 §3.1.4.1: but DS is the
+    // parent's to answer, if we serve it.
+    let is_ds = query.qtype == RrType::DS;
+    let closest = context.zones.enclosing(name, 0).filter(|_| !is_ds);
+    let known = |slot: &Option<Loaded<'_>>| matches!((slot, closest), (Some(loaded), Some(zone)) if Arc::ptr_eq(loaded.zone, zone));
+    let index = match loaded.iter().take_while(|slot| slot.is_some()).position(known) {
+        Some(index) => index,
+        None => {
+            let parent = if is_ds { context.enclosing(name, 1) } else { None };
+            let Some((zone, policy)) = parent.or_else(|| context.enclosing(name, 0)) else {
+                return Stage::Fail(query, Rcode::REFUSED);
+            };
+            let same_or_free =
+                |slot: &Option<Loaded<'_>>| slot.as_ref().is_none_or(|loaded| Arc::ptr_eq(loaded.zone, zone));
+            let Some(index) = loaded.iter().position(same_or_free) else {
+                return Stage::Fail(query, Rcode::SERVFAIL);
+            };
+            loaded[index].get_or_insert_with(|| Loaded { zone, policy, contents: zone.cell().load() });
+            index
         }
-    }
-    Stage::Fail(query, Rcode::SERVFAIL)
+    };
+    let allowed = loaded[index]
+        .as_ref()
+        .is_some_and(|loaded| loaded.policy.allow_query.allows(request.client.address.ip(), request.key));
+    if allowed { Stage::InZone(query, index) } else { Stage::Prohibited(query) }
 }
 
 /// BIND: what `minimal-responses` leaves of what could be added to an answer.

@@ -196,6 +196,27 @@ fn a_name_without_records_exists_if_one_below_it_has_some() {
     assert!(!contents.remove(&name("a.b.c.example."), RrType::A));
 }
 
+#[test]
+fn the_deepest_trie_is_built_changed_and_dropped_on_a_small_stack() {
+    let work = || {
+        let mut contents = empty();
+        let mut owners = Vec::new();
+        let mut parent = name("example.");
+        for _ in 0..3 {
+            // Each name is the beginning of the next: a branch for each of them, one below the other.
+            owners.extend((1..=63).map(|len| parent.child(&b"a".repeat(len)).unwrap()));
+            parent = owners.last().unwrap().clone();
+        }
+        for owner in &owners {
+            contents.add(owner, RrType::A, 1, &[1, 2, 3, 4]);
+        }
+        let before = contents.clone();
+        assert!(owners.iter().rev().all(|owner| contents.remove(owner, RrType::A)));
+        assert_eq!((before.record_count(), contents.record_count()), (1 + 3 * 63, 1));
+    };
+    std::thread::Builder::new().stack_size(512 << 10).spawn(work).unwrap().join().unwrap();
+}
+
 /// The model: records in a map. Two-letter alphabets make names meet.
 type Model = BTreeMap<(Name, RrType), Vec<Vec<u8>>>;
 
