@@ -13,7 +13,7 @@
 //!
 //! Not here: reading the query and the header of the response (`query`), what RDATA leads to (`additional`).
 
-use super::additional::Source;
+use super::additional::{LOOKUPS_MAX, Source};
 use super::proof::NegativeProof;
 use crate::dns::name::{NAME_BYTES_MAX, wire_len};
 use crate::dns::{Rcode, RrType};
@@ -74,11 +74,17 @@ struct Written {
 pub(super) struct Memory {
     written: Vec<Written>,
     pub(super) sources: Vec<Source>,
+    /// Lookups that the additional section may still cost.
+    lookups_left: u32,
 }
 
 impl Default for Memory {
     fn default() -> Memory {
-        Memory { written: Vec::with_capacity(WRITTEN_MAX), sources: Vec::with_capacity(SOURCES_MAX) }
+        Memory {
+            written: Vec::with_capacity(WRITTEN_MAX),
+            sources: Vec::with_capacity(SOURCES_MAX),
+            lookups_left: 0,
+        }
     }
 }
 
@@ -155,6 +161,7 @@ impl<'a, 'o> Resolution<'a, 'o> {
     pub(super) fn run(mut self, first: Lookup<'a>) -> Assembly<'o> {
         self.memory.written.clear();
         self.memory.sources.clear();
+        self.memory.lookups_left = LOOKUPS_MAX;
         match self.resolve(first) {
             Err(Truncated) => self.assembly.truncated = true,
             // BIND: additional records that do not fit are left out in silence, glue included.
@@ -427,7 +434,7 @@ impl Memory {
     /// Remembers an RRset that stands at `at` for the additional section, if it leads anywhere.
     pub(super) fn remember(&mut self, at: usize, rrset: StoredRrset<'_>) {
         if self.sources.len() < SOURCES_MAX {
-            self.sources.extend(Source::new(at, rrset));
+            self.sources.extend(Source::new(at, rrset, &mut self.lookups_left));
         }
     }
 

@@ -184,6 +184,31 @@ fn hosts_named_by_records_come_with_addresses_and_tlsa() {
 }
 
 #[test]
+fn the_additional_section_has_a_bound() {
+    // Measured with BIND: MX records cost two lookups, NS records one, and there are 26.
+    for (mx_count, ns_hosts) in [(11, 4), (12, 2), (13, 0), (14, 4)] {
+        let mut text = "t. 60 SOA a b 1 2 3 4 5\n".to_string();
+        (0..4).for_each(|host| text += &format!("t. 60 NS ns{host}\nns{host} 60 A 192.0.2.{host}\n"));
+        (0..mx_count).for_each(|host| text += &format!("mx 60 MX 1 h{host}\nh{host} 60 A 192.0.2.1{host}\n"));
+        let contents = zone_text::zone(&text);
+        let zone = Zone::new(contents.apex().clone(), Vec::new(), 1 << 16);
+        zone.publish(Arc::new(contents), None);
+        let (zones, policy, mut out) = (Zones::default(), Policy::default(), vec![0; 65_535]);
+        zones.insert(Arc::new(zone));
+        let context = Context { zones: &zones.load(), policy: &policy };
+        let query = packet("mx.t. MX");
+        let request = Request { packet: &query, client: client(Transport::Tcp), key: None, bytes_max: None };
+        let Verdict::Reply(len) = Workspace::new(1).respond(&context, request, &mut out) else {
+            panic!("a reply")
+        };
+        let additionals = Message::parse(&out[..len]).unwrap().additionals;
+        let found = additionals.iter().filter(|record| record.owner.to_string().starts_with("ns")).count();
+        let hosts = if mx_count > 13 { 0 } else { mx_count };
+        assert_eq!((found, additionals.len() - found), (ns_hosts, hosts), "{mx_count} MX records");
+    }
+}
+
+#[test]
 fn what_is_in_the_answer_is_not_repeated() {
     check(
         "ns1.example. A",
