@@ -12,7 +12,7 @@
 //! | defect of the core | guard |
 //! |---|---|
 //! | D1 an entry appended after a repeated Promise joins a message the follower discards: the entry is lost | drain outgoing messages before a Promise |
-//! | D2 merging a delta snapshot drops the receiver's own decided entries | [`normalise`]: snapshots become plain entries |
+//! | D2 merging a delta snapshot drops the receiver's own decided entries | `normalise`: snapshots become plain entries |
 //! | D3 a stop sign is counted twice on re-sync | stop signs are refused; membership never changes through the core |
 //! | D4 a node whose promise is above the leader's ballot is ignored for ever | the leader moves above it |
 //! | D5 `trim` never works when pids have gaps | pids are dense, and compaction is a local snapshot |

@@ -81,10 +81,10 @@ pub enum Failure {
     /// A message that is too long, or a queue that is.
     #[error("{0} octets wait to be sent, more than this node holds")]
     Overflow(usize),
-    /// No octet in [`SILENCE_MAX`].
+    /// No octet in `SILENCE_MAX`.
     #[error("it said nothing for {} seconds", SILENCE_MAX.as_secs())]
     Silent,
-    /// Nothing could be sent in [`SILENCE_MAX`].
+    /// Nothing could be sent in `SILENCE_MAX`.
     #[error("it read nothing for {} seconds", SILENCE_MAX.as_secs())]
     Stuck,
 }

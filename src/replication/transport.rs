@@ -335,7 +335,7 @@ impl Transport {
         let session = Session::new(stream, keys, now);
         self.peers.insert(*peer, Peer { session, store_id: *store_id, since: now, admitted });
         self.troubles.clear(*peer);
-        tracing::info!(peer, "connected to cluster member {peer}");
+        tracing::info!("connected to cluster member {peer}");
         self.events.push(if admitted {
             Event::Up(*peer)
         } else {
