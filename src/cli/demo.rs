@@ -7,14 +7,18 @@
 
 use crate::cli::logging::{self, Destination};
 use crate::config;
+use crate::control::status::ClusterStatus;
 use crate::daemon::{self, Overrides, Running};
 use crate::dns::Name;
+use crate::store::{self, DirectoryLock};
 use crate::zone::check;
 use crate::{clock, zonefile};
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use std::fmt::Write as _;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::fs::DirBuilder;
+use std::io::{self, BufRead};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -27,6 +31,9 @@ const SAMPLES: [(&str, &str); 2] = [
 
 /// How often the status is looked at.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
+
+/// How many zones the status shows; a line is to be read.
+const STATUS_ZONES_MAX: usize = 4;
 
 /// A cluster in one process on loopback, with sample zones, ready to be queried and updated.
 #[derive(Debug, clap::Args)]
@@ -53,6 +60,8 @@ fn parse_nodes(text: &str) -> Result<u16, String> {
 enum DemoError {
     #[error("{path}: {source}")]
     File { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Directory(#[from] store::OpenError),
     #[error("cannot tell the zone's name from {0}: give NAME=FILE")]
     ZoneName(String),
     #[error("{0}")]
@@ -68,9 +77,11 @@ enum DemoError {
 /// Runs the demo until Ctrl-C, SIGTERM or `quit`; the exit code.
 pub fn demo(arguments: &Demo) -> i32 {
     logging::start(Destination::Stderr, 0);
+    // First of all, so that a Ctrl-C while the nodes start leaves nothing behind, either.
+    let inputs = inputs();
     match prepare(arguments).and_then(|mut cluster| {
         cluster.start_all()?;
-        cluster.run();
+        cluster.run(&inputs);
         Ok(())
     }) {
         Ok(()) => 0,
@@ -99,8 +110,8 @@ struct DemoCluster {
     nodes: Vec<DemoNode>,
     zones: Vec<Name>,
     secret: String,
-    directory: PathBuf,
-    temporary: bool,
+    // The last field: it goes after the nodes that work in it.
+    home: Home,
 }
 
 impl Drop for DemoCluster {
@@ -110,6 +121,40 @@ impl Drop for DemoCluster {
                 running.shutdown();
             }
         }
+    }
+}
+
+/// The directory of the demo, held against a second demo; removed at the end if it is a temporary one.
+struct Home {
+    directory: PathBuf,
+    temporary: bool,
+    _lock: DirectoryLock,
+}
+
+impl Home {
+    fn open(wanted: Option<&Path>) -> Result<Home, DemoError> {
+        let directory = match wanted {
+            Some(directory) => directory.to_path_buf(),
+            None => {
+                let mut suffix = [0; 8];
+                clock::random_bytes(&mut suffix);
+                std::env::temp_dir().join(format!("trimaran-demo-{}", HEXLOWER.encode(&suffix)))
+            }
+        };
+        // Secrets will be in it. One that has to be made is nobody else's.
+        DirBuilder::new()
+            .recursive(wanted.is_some())
+            .mode(0o700)
+            .create(&directory)
+            .map_err(file_error(&directory))?;
+        let directory = directory.canonicalize().map_err(file_error(&directory))?;
+        let lock = DirectoryLock::take(&directory)?;
+        Ok(Home { directory, temporary: wanted.is_none(), _lock: lock })
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
         if self.temporary {
             // What is left of a temporary directory is no reason to fail.
             let _ = std::fs::remove_dir_all(&self.directory);
@@ -146,13 +191,8 @@ fn zone_of(argument: &str) -> Result<(Name, PathBuf), DemoError> {
 }
 
 fn prepare(arguments: &Demo) -> Result<DemoCluster, DemoError> {
-    let temporary = arguments.dir.is_none();
-    let directory = match &arguments.dir {
-        Some(directory) => directory.clone(),
-        None => std::env::temp_dir().join(format!("trimaran-demo-{}", std::process::id())),
-    };
-    std::fs::create_dir_all(&directory).map_err(file_error(&directory))?;
-    let directory = directory.canonicalize().map_err(file_error(&directory))?;
+    let home = Home::open(arguments.dir.as_deref())?;
+    let directory = &home.directory;
     let mut zones = Vec::new();
     if arguments.zonefiles.is_empty() {
         for (name, text) in SAMPLES {
@@ -171,19 +211,19 @@ fn prepare(arguments: &Demo) -> Result<DemoCluster, DemoError> {
             return Err(DemoError::Zone(checked.messages.join("\n  ")));
         }
     }
-    let secret = saved_secret(&directory)?;
+    let secret = saved_secret(directory)?;
     let ports = free_ports(arguments.nodes)?;
     let mut nodes = Vec::new();
     for (index, own) in ports.iter().enumerate() {
-        let home = directory.join(format!("node{}", index + 1));
-        std::fs::create_dir_all(&home).map_err(file_error(&home))?;
-        let configuration = home.join("named.conf");
-        let text = named_conf(index + 1, *own, &ports, &home, &zones, &secret);
+        let state = directory.join(format!("node{}", index + 1));
+        std::fs::create_dir_all(&state).map_err(file_error(&state))?;
+        let configuration = state.join("named.conf");
+        let text = named_conf(index + 1, *own, &ports, &state, &zones, &secret);
         std::fs::write(&configuration, text).map_err(file_error(&configuration))?;
         nodes.push(DemoNode { ports: *own, configuration, running: None });
     }
     let zones = zones.into_iter().map(|(name, _)| name).collect();
-    Ok(DemoCluster { nodes, zones, secret, directory, temporary })
+    Ok(DemoCluster { nodes, zones, secret, home })
 }
 
 /// The secret of an earlier run in the same directory, so that its commands go on working; else a new one.
@@ -222,7 +262,7 @@ fn named_conf(
     node: usize,
     own: Ports,
     all: &[Ports],
-    home: &Path,
+    directory: &Path,
     zones: &[(Name, PathBuf)],
     secret: &str,
 ) -> String {
@@ -231,7 +271,7 @@ fn named_conf(
          pid-file none;\n    recursion no;\n    allow-transfer {{ localhost; }};\n    notify explicit;\n}};\n\
          key \"demo\" {{ algorithm hmac-sha256; secret \"{secret}\"; }};\n\
          statistics-channels {{ inet 127.0.0.1 port {}; }};\n",
-        home.display(),
+        directory.display(),
         own.dns,
         own.http
     );
@@ -274,10 +314,8 @@ impl DemoCluster {
         Ok(())
     }
 
-    fn run(&mut self) {
-        let inputs = inputs();
+    fn run(&mut self, inputs: &mpsc::Receiver<Input>) {
         println!("{}", self.instructions());
-        let live = io::stdout().is_terminal();
         let mut shown = String::new();
         loop {
             match inputs.recv_timeout(STATUS_EVERY) {
@@ -296,12 +334,7 @@ impl DemoCluster {
             }
             let status = self.status();
             if status != shown {
-                if live {
-                    print!("\r\x1b[K{status}");
-                    let _ = io::stdout().flush();
-                } else {
-                    println!("{status}");
-                }
+                println!("{status}");
                 shown = status;
             }
         }
@@ -334,36 +367,35 @@ impl DemoCluster {
         true
     }
 
+    /// One line; nodes in the same state share a place in it.
     fn status(&self) -> String {
         let mut leader = None;
-        let mut nodes = String::new();
+        let mut states: Vec<(String, String)> = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
-            let _ = write!(nodes, " | {}: ", index + 1);
-            match &node.running {
-                None => nodes.push_str("down"),
+            let state = match &node.running {
+                None => "down".to_string(),
                 Some(running) => {
                     let status = running.status();
                     leader = leader.or(status.leader);
-                    let _ =
-                        write!(nodes, "decided {} applied {}", status.decided_index, status.applied_index);
-                    for zone in &status.zones {
-                        match zone.serial {
-                            Some(serial) => drop(write!(nodes, " {} {serial}", zone.name)),
-                            None => drop(write!(nodes, " {} -", zone.name)),
-                        }
-                    }
+                    node_state(&status)
                 }
+            };
+            let number = index + 1;
+            match states.iter_mut().find(|(_, known)| *known == state) {
+                Some((nodes, _)) => drop(write!(nodes, ", {number}")),
+                None => states.push((number.to_string(), state)),
             }
         }
-        match leader {
-            Some(leader) => format!("leader {leader}{nodes}"),
-            None => format!("no leader{nodes}"),
+        let mut line = leader.map_or("no leader".to_string(), |leader| format!("leader {leader}"));
+        for (nodes, state) in states {
+            let _ = write!(line, " | node {nodes}: {state}");
         }
+        line
     }
 
     fn instructions(&self) -> String {
-        let mut text =
-            format!("Trimaran demo: {} nodes in {}\n\n", self.nodes.len(), self.directory.display());
+        let number = self.nodes.len();
+        let mut text = format!("Trimaran demo, nodes: {number}, in {}\n\n", self.home.directory.display());
         for (index, node) in self.nodes.iter().enumerate() {
             let Ports { dns, http, .. } = node.ports;
             let _ = writeln!(
@@ -373,27 +405,52 @@ impl DemoCluster {
             );
         }
         let zone = self.zones.first().map(Name::to_string).unwrap_or_default();
-        let port = |index: usize| self.nodes[index % self.nodes.len()].ports.dns;
+        let port = |index: usize| self.nodes[index % number].ports.dns;
+        let (ask, lose) = match number {
+            1 => ("Ask, update, ask again", "Crash the node: type  kill 1  and Enter, then  start 1"),
+            _ => (
+                "Ask one node, update another, ask a third",
+                "Lose a node and go on: type  kill 1  and Enter, update again, then  start 1",
+            ),
+        };
+        // `cargo run` puts the program on no search path.
+        let program = std::env::current_exe().unwrap_or_else(|_| "trimaran".into());
         let _ = write!(
             text,
-            "\nAsk one node, update another, ask a third:\n\n  \
+            "\n{ask}:\n\n  \
              dig @127.0.0.1 -p {} {zone} SOA +short\n  \
              printf 'server 127.0.0.1 {}\\nzone {zone}\\nupdate add hello.{zone} 60 A 192.0.2.99\\nsend\\n' | \
              nsupdate -y hmac-sha256:demo:{}\n  \
              dig @127.0.0.1 -p {} hello.{zone} A +short\n  \
              dig @127.0.0.1 -p {} {zone} AXFR\n\n\
-             Lose a node and go on: type  kill 1  and Enter, update again, then  start 1\n\
-             (or run a node as a process of its own: trimaran named -g -c {})\n\
+             {lose}\n\
+             (or run it as a process of its own: {} named -g -c {})\n\
              Ctrl-C ends the demo.\n",
             port(0),
             port(1),
             self.secret,
             port(2),
             port(0),
+            program.display(),
             self.nodes[0].configuration.display()
         );
         text
     }
+}
+
+/// What the status line says of a node that runs.
+fn node_state(status: &ClusterStatus) -> String {
+    let mut state = format!("decided {} applied {}", status.decided_index, status.applied_index);
+    for zone in status.zones.iter().take(STATUS_ZONES_MAX) {
+        let _ = match zone.serial {
+            Some(serial) => write!(state, ", {} {serial}", zone.name),
+            None => write!(state, ", {} not loaded", zone.name),
+        };
+    }
+    if let more @ 1.. = status.zones.len().saturating_sub(STATUS_ZONES_MAX) {
+        let _ = write!(state, ", {more} more zones");
+    }
+    state
 }
 
 enum Input {

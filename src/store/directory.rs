@@ -12,13 +12,13 @@ const LOCK_FILE: &str = "trimaran.lock";
 
 /// Holds the directory until it is dropped; the kernel gives it back when the process dies.
 #[derive(Debug)]
-pub(super) struct DirectoryLock {
+pub struct DirectoryLock {
     _file: File,
 }
 
 impl DirectoryLock {
     /// Takes the directory and writes this process's id into the lock file.
-    pub(super) fn take(directory: &Path) -> Result<DirectoryLock, OpenError> {
+    pub fn take(directory: &Path) -> Result<DirectoryLock, OpenError> {
         let path = directory.join(LOCK_FILE);
         let unusable = |source| OpenError::Unusable { path: path.clone(), source };
         let mut file = OpenOptions::new()

@@ -24,6 +24,8 @@ pub mod log;
 mod rewrite;
 pub mod zones;
 
+pub use directory::DirectoryLock;
+
 use std::path::PathBuf;
 
 /// Why a store cannot be opened.
