@@ -55,6 +55,11 @@ impl Node {
             election_ticks: ELECTION_TICKS,
             resend_ticks: 4 * ELECTION_TICKS,
             held_bytes_max: 16 << 10,
+            // Log syncs come in parts where sessions keep those together and no control wants to see a merge.
+            sync_part_bytes: match scenario.lossy || !scenario.guards.normalise_log_sync {
+                true => 1 << 20,
+                false => 1000,
+            },
             guards: scenario.guards,
             ..ReplicaConfig::new(self.id, (1..=scenario.members).collect())
         };
@@ -117,7 +122,8 @@ impl Node {
             // A busy driver: more comes in before anything goes out.
             return Ok(messages);
         }
-        process.replica.take_messages(&mut messages);
+        let has_room = rng.chance(80);
+        process.replica.take_messages(&mut messages, &|_| has_room);
         if let Some(ops) = process.replica.take_write() {
             self.log_disk.begin(ops, now, rng);
         }

@@ -173,11 +173,19 @@ impl Consensus {
                     self.observe();
                 }
             }
-            Body::Core(message) if !fence.admits(pid, &message, guards) => self.dropped += 1,
-            Body::Core(message @ Message::BLE(_)) => self.core.handle_incoming(message),
-            Body::Core(Message::SequencePaxos(message)) => {
-                peer.incoming.push_back(message.msg);
-                self.deliver_from(pid);
+            Body::SyncPart(part) => self.dropped += u64::from(!peer.add_part(part)),
+            Body::Core(mut message) => {
+                if let Message::SequencePaxos(message) = &mut message {
+                    peer.join(&mut message.msg);
+                }
+                match message {
+                    message if !fence.admits(pid, &message, guards) => self.dropped += 1,
+                    Message::BLE(_) => self.core.handle_incoming(message),
+                    Message::SequencePaxos(message) => {
+                        peer.incoming.push_back(message.msg);
+                        self.deliver_from(pid);
+                    }
+                }
             }
         }
     }
@@ -352,15 +360,22 @@ impl Consensus {
         entries < UNDECIDED_MAX && bytes <= self.config.held_bytes_max
     }
 
-    pub(super) fn take_messages(&mut self, out: &mut Vec<(NodeId, PeerMessage)>) {
+    pub(super) fn take_messages(
+        &mut self,
+        out: &mut Vec<(NodeId, PeerMessage)>,
+        has_room: &dyn Fn(NodeId) -> bool,
+    ) {
         self.release_held();
         self.collect();
         let configuration = self.fence.configuration;
         out.extend(self.ready.drain(..).map(|(to, body)| (to, PeerMessage { configuration, body })));
-        let durable = self.log.durable_write();
+        let (durable, now) = (self.log.durable_write(), self.now());
         for peer in &mut self.peers {
-            while let Some(message) = peer.release(durable) {
-                out.push((peer.node, PeerMessage { configuration, body: Body::Core(message) }));
+            let mut may_split = has_room(peer.node);
+            while let Some(body) = peer.release(durable, self.config.sync_part_bytes, may_split, now) {
+                // One part in a turn.
+                may_split &= !matches!(body, Body::SyncPart(_));
+                out.push((peer.node, PeerMessage { configuration, body }));
             }
         }
     }

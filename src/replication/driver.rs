@@ -497,7 +497,7 @@ impl Driver {
 
     fn send(&mut self, now: Instant) {
         let Some(transport) = &mut self.transport else { return };
-        self.replica.take_messages(&mut self.messages);
+        self.replica.take_messages(&mut self.messages, &|peer| transport.has_room(peer));
         for (peer, message) in self.messages.drain(..) {
             let priority = if message.is_heartbeat() { Priority::Urgent } else { Priority::Ordered };
             let mut bytes = Vec::new();

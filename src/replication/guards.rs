@@ -18,7 +18,10 @@
 //! | D5 `trim` never works when pids have gaps | pids are dense, and compaction is a local snapshot |
 //! | D6 `ConfigError::source` returns itself: printing the chain never ends | the error becomes text at once |
 
-use super::payload::{Payload, Tail};
+use super::{
+    payload::{Payload, Tail},
+    peer::bytes,
+};
 use omnipaxos::{
     ballot_leader_election::Ballot,
     messages::{Message, ballot_leader_election::HeartbeatMsg, sequence_paxos::PaxosMsg},
@@ -147,6 +150,39 @@ fn sync_end(sync: &LogSync<Payload>) -> Option<usize> {
         None => 0,
     };
     if tail > sync.sync_idx { None } else { sync.sync_idx.checked_add(sync.suffix.len()) }
+}
+
+/// The entries a sync carries, in both of their places.
+fn entries_of(sync: &LogSync<Payload>) -> [&[Payload]; 2] {
+    let tail: &[Payload] = match &sync.decided_snapshot {
+        Some(SnapshotType::Complete(tail) | SnapshotType::Delta(tail)) => &tail.entries,
+        None => &[],
+    };
+    [tail, &sync.suffix]
+}
+
+/// Bytes of the entries that a sync carries.
+pub(super) fn sync_bytes(sync: &LogSync<Payload>) -> usize {
+    entries_of(sync).into_iter().map(bytes).sum()
+}
+
+/// Whether a sync carries entries of more than `bytes_max`; looks no further than it has to.
+pub(super) fn sync_exceeds(sync: &LogSync<Payload>, bytes_max: usize) -> bool {
+    let mut bytes = 0;
+    entries_of(sync).into_iter().flatten().any(|entry| {
+        bytes += entry.0.len();
+        bytes > bytes_max
+    })
+}
+
+/// Moves all entries of a sync into its suffix; [`normalise`] makes the same of it.
+pub(super) fn flatten(sync: &mut LogSync<Payload>) {
+    let Some(SnapshotType::Complete(tail) | SnapshotType::Delta(tail)) = &mut sync.decided_snapshot else {
+        return;
+    };
+    let tail = std::mem::take(&mut tail.entries);
+    sync.sync_idx = sync.sync_idx.saturating_sub(tail.len());
+    sync.suffix.splice(..0, tail);
 }
 
 /// Rewrites a sync so that it replaces exactly what lies above the `decided` entries of a log that ends at

@@ -11,6 +11,9 @@ use super::{
 use crate::store::log::{EntryBytes, LogOp, LogState};
 use std::collections::{BTreeMap, VecDeque};
 
+/// Small enough that a few entries more than the tests of the core's defects need make a log sync of parts.
+pub(super) const SYNC_PART_BYTES: usize = 32;
+
 /// A message under way.
 pub(super) struct Letter {
     pub(super) from: NodeId,
@@ -33,6 +36,8 @@ pub(super) struct Lockstep {
     pub(super) wire: VecDeque<Letter>,
     /// Members that are cut off: their messages vanish, in both directions.
     pub(super) away: Vec<NodeId>,
+    /// Members to whom much waits to be sent.
+    pub(super) full: Vec<NodeId>,
     guards: Guards,
 }
 
@@ -47,8 +52,13 @@ pub(super) fn texts(entries: &[(u64, EntryBytes)]) -> Vec<String> {
 
 impl Lockstep {
     pub(super) fn new(nodes: &[NodeId], guards: Guards) -> Lockstep {
-        let mut lockstep =
-            Lockstep { members: BTreeMap::new(), wire: VecDeque::new(), away: Vec::new(), guards };
+        let mut lockstep = Lockstep {
+            members: BTreeMap::new(),
+            wire: VecDeque::new(),
+            away: Vec::new(),
+            full: Vec::new(),
+            guards,
+        };
         for node in nodes {
             let member = lockstep.start(*node, nodes, LogState::default());
             lockstep.members.insert(*node, member);
@@ -72,6 +82,7 @@ impl Lockstep {
         let mut config = ReplicaConfig::new(node, nodes.to_vec());
         config.resend_ticks = 30;
         config.held_bytes_max = 1 << 20;
+        config.sync_part_bytes = SYNC_PART_BYTES;
         config.guards = self.guards;
         let replica = Replica::new(config, disk.clone()).expect("a valid member list");
         Member { replica, disk, in_flight: None, slow_disk: false, applied: Vec::new() }
@@ -123,8 +134,9 @@ impl Lockstep {
     /// The output side of one turn of `node`: messages to the wire, ops to the disk, decided entries applied.
     pub(super) fn turn(&mut self, node: NodeId) {
         let mut messages = Vec::new();
+        let full = self.full.clone();
         let member = self.member(node);
-        member.replica.take_messages(&mut messages);
+        member.replica.take_messages(&mut messages, &|peer| !full.contains(&peer));
         if let Some(ops) = member.replica.take_write() {
             member.in_flight = Some(ops);
         }

@@ -17,10 +17,11 @@ pub struct PeerMessage {
 
 /// What a message says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "nearly every message is the large one")]
 pub(super) enum Body {
     /// Of the consensus core.
     Core(Message<Payload>),
+    /// The end of the log sync in the next message of the core, less the parts that came before this one.
+    SyncPart(Vec<Payload>),
     /// The sender's zone store durably holds everything below this index.
     DurableApplied(u64),
     /// The leader asks the receiver to take over.
@@ -66,6 +67,7 @@ impl PeerMessage {
                 PaxosMsg::AcceptStopSign(_) => "AcceptStopSign",
                 PaxosMsg::ForwardStopSign(_) => "ForwardStopSign",
             },
+            Body::SyncPart(_) => "SyncPart",
             Body::DurableApplied(_) => "DurableApplied",
             Body::TakeOver => "TakeOver",
         }

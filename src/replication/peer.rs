@@ -8,15 +8,18 @@
 //! Both queues are first in, first out: what is held holds back everything behind it, because the core
 //! numbers its messages and takes a gap for a lost session. Heartbeats use neither queue: they promise
 //! nothing.
+//!
+//! A log sync can be as long as the log. It leaves in parts, its end first, one in a turn and only while the
+//! transport has room, and is whole again before the core sees it: neither end is busy with it for so long
+//! that an election starts.
 
-use super::{NodeId, payload::Payload};
+use super::{NodeId, guards, message::Body, payload::Payload};
 use omnipaxos::{
     ballot_leader_election::Ballot,
     messages::{
         Message,
         sequence_paxos::{PaxosMessage, PaxosMsg},
     },
-    storage::SnapshotType,
     util::LogSync,
 };
 use std::collections::VecDeque;
@@ -27,6 +30,10 @@ const INCOMING_MAX: usize = 1024;
 const OUTGOING_MAX: usize = 1024;
 /// Most bytes of proposals merged into one forward.
 const FORWARD_BYTES_MAX: usize = 1 << 20;
+/// Resend intervals that the last part of a sync is given to arrive.
+const INTERVALS_AFTER_PART: u64 = 10;
+/// Most bytes of a log sync that are put together from parts.
+const SYNC_BYTES_MAX: usize = 4 << 30;
 /// Octets of a sync that are given one resend interval to arrive.
 const BYTES_PER_RESEND: usize = 1 << 20;
 
@@ -45,6 +52,9 @@ pub(super) struct Peer {
     /// With the number of the write that must be durable first.
     outgoing: VecDeque<(u64, PaxosMessage<Payload>)>,
     pub(super) incoming: VecDeque<PaxosMsg<Payload>>,
+    /// Of the log sync that is coming in, its end first.
+    parts: Vec<Vec<Payload>>,
+    parts_bytes: usize,
 }
 
 impl Peer {
@@ -59,6 +69,8 @@ impl Peer {
             sync: Repeat::default(),
             outgoing: VecDeque::new(),
             incoming: VecDeque::new(),
+            parts: Vec::new(),
+            parts_bytes: 0,
         }
     }
 
@@ -68,6 +80,7 @@ impl Peer {
         (self.promise, self.sync) = (Repeat::default(), Repeat::default());
         self.outgoing.clear();
         self.incoming.clear();
+        self.take_parts();
     }
 
     /// Queues a message that must not leave before write number `write` is durable.
@@ -77,13 +90,14 @@ impl Peer {
         }
         match &message.msg {
             PaxosMsg::Promise(promise) => {
-                if self.promise.is_under_way(promise.n, now) {
+                if self.promise.is_under_way(promise.n, now) || self.is_queued(promise.n) {
                     return;
                 }
-                self.promise = Repeat::of(promise.n, promise.log_sync.as_ref().map_or(0, sync_bytes), now);
+                self.promise =
+                    Repeat::of(promise.n, promise.log_sync.as_ref().map_or(0, guards::sync_bytes), now);
             }
             PaxosMsg::AcceptSync(sync) => {
-                self.sync = Repeat::of(sync.n, sync_bytes(&sync.log_sync), now);
+                self.sync = Repeat::of(sync.n, guards::sync_bytes(&sync.log_sync), now);
             }
             // What it promises to this is a new Promise.
             PaxosMsg::Prepare(_) => self.sync = Repeat::default(),
@@ -110,18 +124,68 @@ impl Peer {
         self.outgoing.push_back((write, message));
     }
 
-    /// The next message that may leave when `durable` is the last durable write.
-    pub(super) fn release(&mut self, durable: u64) -> Option<Message<Payload>> {
-        let (write, _) = self.outgoing.front()?;
+    /// The next message that may leave when `durable` is the last durable write. What a log sync has beyond
+    /// `part_bytes` leaves before it, in parts of as much (or of one entry), if `may_split`.
+    pub(super) fn release(
+        &mut self,
+        durable: u64,
+        part_bytes: usize,
+        may_split: bool,
+        now: Now,
+    ) -> Option<Body> {
+        let (write, message) = self.outgoing.front_mut()?;
         if *write > durable {
             return None;
         }
-        self.outgoing.pop_front().map(|(_, message)| Message::SequencePaxos(message))
+        if let Some(sync) = log_sync(&mut message.msg)
+            && guards::sync_exceeds(sync, part_bytes)
+        {
+            guards::flatten(sync);
+            if let Some(start) = last_part(&sync.suffix, part_bytes) {
+                let part = may_split.then(|| Body::SyncPart(sync.suffix.split_off(start)))?;
+                let is_promise = matches!(message.msg, PaxosMsg::Promise(_));
+                if is_promise { &mut self.promise } else { &mut self.sync }.delay(now);
+                return Some(part);
+            }
+        }
+        self.outgoing.pop_front().map(|(_, message)| Body::Core(Message::SequencePaxos(message)))
+    }
+
+    /// Keeps a part of a log sync until the rest is there; false if that is too much.
+    pub(super) fn add_part(&mut self, part: Vec<Payload>) -> bool {
+        self.parts_bytes += bytes(&part);
+        self.parts.push(part);
+        let fits = self.parts_bytes <= SYNC_BYTES_MAX;
+        if !fits {
+            self.take_parts();
+        }
+        fits
+    }
+
+    /// Makes the log sync of `message` whole, if it has one.
+    pub(super) fn join(&mut self, message: &mut PaxosMsg<Payload>) {
+        if let Some(sync) = log_sync(message) {
+            sync.suffix.extend(self.take_parts().into_iter().rev().flatten());
+        }
+    }
+
+    fn take_parts(&mut self) -> Vec<Vec<Payload>> {
+        self.parts_bytes = 0;
+        std::mem::take(&mut self.parts)
     }
 
     /// Whether the AcceptSync that answered its last Promise may still be under way.
     pub(super) fn is_being_synced(&self, ballot: Ballot, now: Now) -> bool {
-        self.sync.is_under_way(ballot, now)
+        self.sync.is_under_way(ballot, now) || self.is_queued(ballot)
+    }
+
+    /// Whether a message with a log sync for `ballot` has not left yet.
+    fn is_queued(&self, ballot: Ballot) -> bool {
+        self.outgoing.iter().any(|(_, message)| match &message.msg {
+            PaxosMsg::Promise(promise) => promise.n == ballot,
+            PaxosMsg::AcceptSync(sync) => sync.n == ballot,
+            _ => false,
+        })
     }
 
     pub(super) fn takes_proposals(&self) -> bool {
@@ -155,19 +219,36 @@ impl Repeat {
         Repeat { ballot, not_before: now.ticks + intervals * now.resend_ticks }
     }
 
+    /// A part has left: the rest takes longer than was thought, perhaps.
+    fn delay(&mut self, now: Now) {
+        self.not_before = self.not_before.max(now.ticks + INTERVALS_AFTER_PART * now.resend_ticks);
+    }
+
     fn is_under_way(&self, ballot: Ballot, now: Now) -> bool {
         self.ballot == ballot && now.ticks < self.not_before
     }
 }
 
-fn sync_bytes(sync: &LogSync<Payload>) -> usize {
-    let tail = match &sync.decided_snapshot {
-        Some(SnapshotType::Complete(tail) | SnapshotType::Delta(tail)) => bytes(&tail.entries),
-        None => 0,
-    };
-    tail + bytes(&sync.suffix)
+/// The log sync within a message.
+fn log_sync(message: &mut PaxosMsg<Payload>) -> Option<&mut LogSync<Payload>> {
+    match message {
+        PaxosMsg::AcceptSync(message) => Some(&mut message.log_sync),
+        PaxosMsg::Promise(message) => message.log_sync.as_mut(),
+        _ => None,
+    }
 }
 
-fn bytes(entries: &[Payload]) -> usize {
+/// Where the last part of a log sync starts; `None` if it is a part by itself.
+fn last_part(suffix: &[Payload], part_bytes: usize) -> Option<usize> {
+    let mut bytes = 0;
+    let before = suffix.iter().rposition(|entry| {
+        bytes += entry.0.len();
+        bytes > part_bytes
+    })?;
+    let start = (before + 1).min(suffix.len() - 1);
+    (start > 0).then_some(start)
+}
+
+pub(super) fn bytes(entries: &[Payload]) -> usize {
     entries.iter().map(|entry| entry.0.len()).sum()
 }

@@ -41,6 +41,8 @@ pub struct ReplicaConfig {
     /// Most bytes of proposals held while no leader is known, and of undecided entries at a leader; beyond,
     /// `propose` gives them back.
     pub held_bytes_max: usize,
+    /// Most bytes of a log sync that leave as one message.
+    pub sync_part_bytes: usize,
     /// All on, except in the simulator.
     pub guards: Guards,
 }
@@ -54,6 +56,7 @@ impl ReplicaConfig {
             election_ticks: 10,
             resend_ticks: 100,
             held_bytes_max: 16 << 20,
+            sync_part_bytes: 1 << 20,
             guards: Guards::default(),
         }
     }
@@ -196,10 +199,11 @@ impl Replica {
         Ok(())
     }
 
-    /// Messages that may be sent now.
-    pub fn take_messages(&mut self, out: &mut Vec<(NodeId, PeerMessage)>) {
+    /// Messages that may be sent now. A part of a long log sync is among them only if the transport
+    /// `has_room` for it.
+    pub fn take_messages(&mut self, out: &mut Vec<(NodeId, PeerMessage)>, has_room: &dyn Fn(NodeId) -> bool) {
         if let Some(consensus) = &mut self.consensus {
-            consensus.take_messages(out);
+            consensus.take_messages(out, has_room);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{
     NodeId,
     guards::Guards,
-    lockstep::{Lockstep, entry, texts},
+    lockstep::{Lockstep, SYNC_PART_BYTES, entry, texts},
     replica::{Replica, ReplicaConfig, ReplicaError, Role},
 };
 use crate::store::log::{LogOp, LogState};
@@ -277,6 +277,70 @@ fn a_large_sync_is_not_sent_again_while_it_is_under_way() {
         }
     }
     assert_eq!(syncs, [follower]);
-    cluster.ticks(200);
+    cluster.ticks(400);
     assert_eq!(cluster.member(follower).applied.len(), 12, "it is sent again when it must have been lost");
+}
+
+/// A cluster of three in which a follower has missed 40 entries and has a session with the leader again.
+fn behind() -> (Lockstep, NodeId, NodeId) {
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    let follower = cluster.followers()[0];
+    cluster.away.push(follower);
+    for number in 0..40 {
+        cluster.propose(leader, &format!("entry {number}"));
+        cluster.settle();
+    }
+    assert!(cluster.member(follower).applied.is_empty());
+    cluster.away.clear();
+    cluster.connect(follower);
+    (cluster, leader, follower)
+}
+
+#[test]
+fn what_a_member_has_missed_comes_in_parts_also_when_the_session_breaks_half_way() {
+    for break_after in [None, Some(1), Some(5)] {
+        let (mut cluster, leader, follower) = behind();
+        let (mut parts, mut longest, mut broken) = (0, 0, false);
+        while cluster.member(follower).applied.len() < 40 {
+            cluster.round(&mut |letter| {
+                if letter.to == follower {
+                    parts += usize::from(letter.message.kind() == "SyncPart");
+                    let mut bytes = Vec::new();
+                    letter.message.encode(&mut bytes);
+                    longest = longest.max(bytes.len());
+                }
+                true
+            });
+            if break_after.is_some_and(|after| parts >= after) && !broken {
+                broken = true;
+                cluster.connect(follower);
+            }
+        }
+        assert!(parts > 40 * "entry 0".len() / SYNC_PART_BYTES, "{parts} parts");
+        assert!(longest < 4 * SYNC_PART_BYTES, "a message of {longest} octets");
+        let logs = cluster.logs();
+        assert_eq!(logs[0].len(), 40);
+        assert!(logs.iter().all(|log| *log == logs[0]), "{leader}: {logs:?}");
+    }
+}
+
+#[test]
+fn a_long_sync_waits_for_room_and_heartbeats_do_not() {
+    let (mut cluster, leader, follower) = behind();
+    cluster.full.push(follower);
+    let mut heartbeats = 0;
+    for _ in 0..100 {
+        cluster.members.values_mut().for_each(|member| member.replica.tick());
+        cluster.round(&mut |letter| {
+            let between = letter.from == leader && letter.to == follower;
+            heartbeats += usize::from(between && letter.message.kind() == "Heartbeat");
+            assert!(!(between && matches!(letter.message.kind(), "SyncPart" | "AcceptSync")));
+            true
+        });
+    }
+    assert!(heartbeats > 10);
+    assert_eq!((cluster.leader(), cluster.member(follower).applied.len()), (leader, 0));
+    cluster.full.clear();
+    cluster.settle();
+    assert_eq!(cluster.member(follower).applied.len(), 40);
 }

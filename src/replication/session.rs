@@ -27,10 +27,12 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Most octets of one message: a log sync has to fit.
-pub const MESSAGE_BYTES_MAX: usize = 512 << 20;
+/// Most octets of one message: more than all entries that a leader lets be undecided.
+pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Most octets that wait to be sent before the peer counts as stuck.
 const QUEUE_BYTES_MAX: usize = MESSAGE_BYTES_MAX + (64 << 20);
+/// Octets that wait to be sent beyond which there is no room for what can wait elsewhere.
+const ROOM_BYTES: usize = 2 << 20;
 /// Most payload of one frame.
 const PAYLOAD_BYTES_MAX: usize = 64 << 10;
 const LENGTH_BYTES: usize = 4;
@@ -200,6 +202,11 @@ impl Session {
             Priority::Urgent | Priority::Ordered => self.outgoing.ordered.push_back(message),
         }
         Ok(())
+    }
+
+    /// Whether little waits to be sent.
+    pub fn has_room(&self) -> bool {
+        self.outgoing.queued_bytes < ROOM_BYTES
     }
 
     /// Sends what the socket takes now.

@@ -189,6 +189,11 @@ impl Transport {
         }
     }
 
+    /// Whether little waits to be sent to a member.
+    pub fn has_room(&self, to: NodeId) -> bool {
+        self.peers.get(&to).is_some_and(|peer| peer.session.has_room())
+    }
+
     /// Sends what the sockets take now; [`Transport::poll`] sends the rest.
     pub fn flush(&mut self, now: Instant) {
         let mut failed = Vec::new();
