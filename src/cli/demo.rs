@@ -8,7 +8,7 @@
 use crate::cli::logging::{self, Destination};
 use crate::config;
 use crate::control::status::ClusterStatus;
-use crate::daemon::{self, Overrides, Running};
+use crate::daemon::{self, Hangup, Overrides, Running};
 use crate::dns::Name;
 use crate::store::{self, DirectoryLock};
 use crate::zone::check;
@@ -463,7 +463,7 @@ fn inputs() -> mpsc::Receiver<Input> {
     let (sender, receiver) = mpsc::channel();
     let signals = sender.clone();
     std::thread::spawn(move || {
-        daemon::wait_for_signal();
+        daemon::wait_for_signal(Hangup::Ends);
         // A receiver that is gone means that the demo has ended.
         let _ = signals.send(Input::Signal);
     });

@@ -178,7 +178,7 @@ pub fn run_until_signal(config: Config, overrides: &Overrides) -> Result<(), Sta
     let pid_file = config.options.pid_file.clone();
     let mut running = start(config, overrides)?;
     running.pid_file = pid_file.filter(|path| write_pid_file(path));
-    wait_for_signal();
+    wait_for_signal(Hangup::AsksForReload);
     tracing::info!("shutting down");
     running.shutdown();
     tracing::info!("exiting");
@@ -194,20 +194,38 @@ fn write_pid_file(path: &Path) -> bool {
     written.is_ok()
 }
 
-/// Blocks until the process is asked to end by SIGTERM or SIGINT.
+/// What SIGHUP means to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hangup {
+    /// The terminal has gone: the end.
+    Ends,
+    /// BIND: a request to reload, which cannot be met yet; the process goes on.
+    AsksForReload,
+}
+
+/// Blocks until the process is asked to end: by SIGTERM, SIGINT, or SIGHUP if that means the end.
 ///
 /// # Panics
 /// If the system refuses a signal handler: the process could not be ended cleanly.
-pub fn wait_for_signal() {
+pub fn wait_for_signal(hangup: Hangup) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime for signals");
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
         let mut term = signal(SignalKind::terminate()).expect("a handler for SIGTERM");
         let mut int = signal(SignalKind::interrupt()).expect("a handler for SIGINT");
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
+        let mut hup = signal(SignalKind::hangup()).expect("a handler for SIGHUP");
+        loop {
+            tokio::select! {
+                _ = term.recv() => return,
+                _ = int.recv() => return,
+                _ = hup.recv() => match hangup {
+                    Hangup::Ends => return,
+                    Hangup::AsksForReload => {
+                        tracing::warn!("SIGHUP: reloading is not supported; restart to read the configuration");
+                    }
+                },
+            }
         }
     });
 }
