@@ -14,7 +14,7 @@ const DEFAULT_CONFIGURATION: &str = "/etc/bind/named.conf";
 const USAGE: &str = "\
 usage: named [-4|-6] [-c conffile] [-d debuglevel] [-D comment] [-E engine]
              [-f|-g] [-L logfile] [-n number_of_cpus] [-p port] [-s]
-             [-S sockets] [-t chrootdir] [-u username] [-U listeners]
+             [-S sockets] [-u username] [-U listeners]
              [-X lockfile] [-m {usage|trace|record}]
              [-M fill|nofill]
 usage: named [-v|-V]

@@ -85,7 +85,6 @@ struct Shared {
 struct Inbox {
     changed: HashSet<Name>,
     active: bool,
-    settings: Option<Arc<Settings>>,
     stopped: bool,
 }
 
@@ -95,9 +94,8 @@ impl NotifyOut {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(zones: Zones, settings: Settings) -> NotifyOut {
-        let inbox = Inbox { settings: Some(Arc::new(settings)), ..Inbox::default() };
-        let shared = Arc::new(Shared { inbox: Mutex::new(inbox), wake: tokio::sync::Notify::new() });
-        tokio::spawn(Sender::new(zones, Arc::clone(&shared)).run());
+        let shared = Arc::new(Shared { inbox: Mutex::default(), wake: tokio::sync::Notify::new() });
+        tokio::spawn(Sender::new(zones, settings, Arc::clone(&shared)).run());
         NotifyOut(shared)
     }
 
@@ -114,12 +112,6 @@ impl NotifyOut {
     /// Makes this node the one that sends, beginning with every zone; or stops it.
     pub fn set_active(&self, active: bool) {
         self.0.inbox().active = active;
-        self.0.wake.notify_one();
-    }
-
-    /// Replaces the settings.
-    pub fn configure(&self, settings: Settings) {
-        self.0.inbox().settings = Some(Arc::new(settings));
         self.0.wake.notify_one();
     }
 
@@ -140,7 +132,7 @@ impl Shared {
 struct Sender {
     zones: Zones,
     shared: Arc<Shared>,
-    settings: Arc<Settings>,
+    settings: Settings,
     active: bool,
     schedule: Schedule,
     /// What the response to the outstanding message must be signed with, for the messages that are signed.
@@ -150,13 +142,13 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(zones: Zones, shared: Arc<Shared>) -> Sender {
+    fn new(zones: Zones, settings: Settings, shared: Arc<Shared>) -> Sender {
         Sender {
             zones,
             shared,
-            settings: Arc::default(),
             active: false,
-            schedule: Schedule::new(RATE_PER_SEC_DEFAULT),
+            schedule: Schedule::new(settings.rate_per_sec),
+            settings,
             verifiers: HashMap::new(),
             v4: Socket::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
             v6: Socket::new(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
@@ -182,17 +174,13 @@ impl Sender {
 
     /// Takes what came since the last turn; false when it is time to end.
     fn take_inbox(&mut self) -> bool {
-        let (changed, active, settings) = {
+        let (changed, active) = {
             let mut inbox = self.shared.inbox();
             if inbox.stopped {
                 return false;
             }
-            (std::mem::take(&mut inbox.changed), inbox.active, inbox.settings.take())
+            (std::mem::take(&mut inbox.changed), inbox.active)
         };
-        if let Some(settings) = settings {
-            self.schedule.set_rate(settings.rate_per_sec);
-            self.settings = settings;
-        }
         if active && !self.active {
             let zones = self.zones.load();
             zones.iter().for_each(|zone| self.announce(zone.name()));

@@ -114,11 +114,6 @@ impl Schedule {
         }
     }
 
-    /// Changes the rate.
-    pub(super) fn set_rate(&mut self, per_sec: u32) {
-        self.send_interval = Duration::from_secs(1) / per_sec.max(1);
-    }
-
     /// Notes that `zone` changed and `target` should know. Messages about changes of one zone to one target
     /// leave at least `delay` apart. True if a message is due because of it, false if one was due already.
     pub(super) fn changed(&mut self, now: Instant, zone: &Name, target: &Target, delay: Duration) -> bool {

@@ -95,7 +95,7 @@ async fn a_message_without_an_answer_is_sent_again_with_the_newest_soa() {
 async fn with_a_key_the_message_is_signed_and_only_a_signed_answer_counts() {
     let (secondary, zones, notify) = pair(Some(key().name)).await;
     notify.set_active(true);
-    let mut sender = Sender::new(zones, Arc::clone(&notify.0));
+    let mut sender = Sender::new(zones, Settings::default(), Arc::clone(&notify.0));
     assert!(sender.take_inbox());
     let Some(Action::Send { zone, target, id }) = sender.schedule.poll(clock::monotonic(), || 7) else {
         panic!("becoming active makes a message due");
