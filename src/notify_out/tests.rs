@@ -22,8 +22,8 @@ fn key() -> Key {
     Key::new("k.".parse().unwrap(), Algorithm::HmacSha256, vec![7; 32])
 }
 
-/// A secondary, and the sender with it as the only target.
-async fn pair(key_name: Option<Name>) -> (UdpSocket, Zones, NotifyOut) {
+/// A secondary, a zone, and settings with the secondary as the only target.
+async fn site(key_name: Option<Name>) -> (UdpSocket, Zones, Settings) {
     let secondary = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let target = Target { address: secondary.local_addr().unwrap(), key: key_name };
     let policy = Policy { also_notify: vec![target], name_servers: false, delay: Duration::ZERO };
@@ -35,6 +35,12 @@ async fn pair(key_name: Option<Name>) -> (UdpSocket, Zones, NotifyOut) {
     };
     let zones = Zones::default();
     published(&zones, 1);
+    (secondary, zones, settings)
+}
+
+/// A secondary, and the sender with it as the only target.
+async fn pair() -> (UdpSocket, Zones, NotifyOut) {
+    let (secondary, zones, settings) = site(None).await;
     let notify = NotifyOut::start(zones.clone(), settings);
     (secondary, zones, notify)
 }
@@ -59,7 +65,7 @@ fn response_to(request: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn becoming_active_tells_of_every_zone_and_then_of_each_change() {
-    let (secondary, zones, notify) = pair(None).await;
+    let (secondary, zones, notify) = pair().await;
     published(&zones, 2);
     notify.changed(&apex());
     notify.set_active(true);
@@ -77,7 +83,7 @@ async fn becoming_active_tells_of_every_zone_and_then_of_each_change() {
 
 #[tokio::test]
 async fn a_message_without_an_answer_is_sent_again_with_the_newest_soa() {
-    let (secondary, zones, notify) = pair(None).await;
+    let (secondary, zones, notify) = pair().await;
     notify.set_active(true);
     assert_eq!(received(&secondary).await.2, 1);
     published(&zones, 2);
@@ -93,9 +99,10 @@ async fn a_message_without_an_answer_is_sent_again_with_the_newest_soa() {
 
 #[tokio::test]
 async fn with_a_key_the_message_is_signed_and_only_a_signed_answer_counts() {
-    let (secondary, zones, notify) = pair(Some(key().name)).await;
+    let (secondary, zones, settings) = site(Some(key().name)).await;
+    let notify = NotifyOut::start(zones.clone(), settings.clone());
     notify.set_active(true);
-    let mut sender = Sender::new(zones, Settings::default(), Arc::clone(&notify.0));
+    let mut sender = Sender::new(zones, settings, Arc::clone(&notify.0));
     assert!(sender.take_inbox());
     let Some(Action::Send { zone, target, id }) = sender.schedule.poll(clock::monotonic(), || 7) else {
         panic!("becoming active makes a message due");
