@@ -56,6 +56,8 @@ pub(super) struct Consensus {
     held_bytes: usize,
     ticks: u64,
     outran_at: Option<u64>,
+    /// A ballot above ours for which a member refused our entries, and the tick at which it first did.
+    refused: Option<(Ballot, u64)>,
     /// The last durable write, and the tick at which it was so or nothing waited to be written.
     moving: (u64, u64),
     durable_applied: u64,
@@ -109,6 +111,7 @@ impl Consensus {
             held_bytes: 0,
             ticks: 0,
             outran_at: None,
+            refused: None,
             moving: (0, 0),
             durable_applied: 0,
             told_applied: 0,
@@ -125,6 +128,7 @@ impl Consensus {
         self.tell_applied();
         self.compact();
         self.yield_if_stalled();
+        self.outrun_refused();
     }
 
     pub(super) fn session_up(&mut self, node: NodeId) {
@@ -245,6 +249,9 @@ impl Consensus {
             {
                 return self.outrun(request.n);
             }
+            PaxosMsg::NotAccepted(refusal) if leads && refusal.n > self.promise => {
+                self.refused.get_or_insert((refusal.n, self.ticks));
+            }
             PaxosMsg::Promise(promise) if leads && self.is_being_synced(from, promise.n) => return,
             PaxosMsg::ProposalForward(entries) if !self.can_append() => {
                 // The core would keep them without bound. Dropped when full: their proposer tries again.
@@ -309,6 +316,19 @@ impl Consensus {
                 break;
             }
             self.core.try_become_leader();
+        }
+    }
+
+    /// D4 as well: the member promised a candidate of whom we heard nothing for two rounds, so it is dead or
+    /// cut off. Had it lived, its Prepare would have ended our leadership.
+    fn outrun_refused(&mut self) {
+        let leads = self.core.get_current_leader() == Some((self.fence.me, true));
+        self.refused = self.refused.filter(|(ballot, _)| leads && *ballot > self.promise);
+        let Some((ballot, since)) = self.refused else { return };
+        let is_late = self.ticks >= since + 2 * self.config.election_ticks;
+        if is_late && self.guards().outrun_higher_promise {
+            self.outrun(ballot);
+            self.observe();
         }
     }
 

@@ -236,6 +236,38 @@ fn d4_a_member_with_a_promise_above_the_leader_joins_again() {
     assert!(!applied.contains(&"after".to_string()));
 }
 
+/// D4 without a restart: a follower promised itself to a candidate that died before anybody else heard of it.
+/// Gives what the follower applied after a while.
+fn promise_to_a_dead_candidate(guards: Guards) -> Vec<String> {
+    let (mut cluster, leader) = Lockstep::elected(5, guards);
+    let [candidate, follower, ..] = cluster.followers()[..] else { panic!("four followers") };
+    let mut take_over = letter(&mut cluster, leader, candidate, PaxosMsg::ProposalForward(Vec::new()));
+    take_over.message.body = Body::TakeOver;
+    cluster.deliver(&take_over);
+    for _ in 0..2 {
+        cluster.turn(candidate);
+    }
+    let heard = std::mem::take(&mut cluster.wire);
+    let heard = heard.iter().filter(|letter| letter.to == follower && letter.message.kind() == "Prepare");
+    assert_eq!(heard.map(|letter| cluster.deliver(letter)).count(), 1);
+    cluster.away.push(candidate);
+    cluster.ticks(20);
+    assert_eq!(cluster.leader(), leader);
+    cluster.propose(leader, "refused by the follower");
+    cluster.ticks(200);
+    let leader = cluster.leader();
+    cluster.propose(leader, "after");
+    cluster.ticks(10);
+    texts(&cluster.member(follower).applied)
+}
+
+#[test]
+fn d4_a_member_with_a_promise_to_a_dead_candidate_joins_again() {
+    assert_eq!(promise_to_a_dead_candidate(ALL), ["refused by the follower", "after"]);
+    let unguarded = promise_to_a_dead_candidate(Guards { outrun_higher_promise: false, ..ALL });
+    assert!(unguarded.is_empty(), "the defect is gone from the core");
+}
+
 #[test]
 fn d5_the_log_is_compacted_although_node_ids_have_gaps() {
     let (mut bare, leader) = Bare::elected(&[1, 2, 4]);
