@@ -11,9 +11,9 @@ use super::harness::{Cluster, Site, client, tsig, wait, zonegen};
 
 const ZONE: &str = "followed.test.";
 /// Records that are there from the start and stay.
-const RECORDS: usize = 800;
+const RECORDS: usize = 10_000;
 /// A whole transfer of them is longer than this.
-const ZONE_OCTETS_MIN: usize = 10_000;
+const ZONE_OCTETS_MIN: usize = 250_000;
 const UPDATES: usize = 1_000;
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(60);
 
@@ -41,14 +41,14 @@ impl Secondaries {
         }
     }
 
-    /// How many incremental transfers each log shows. NSD logs only how many octets it got: fewer than a fifth of
+    /// How many incremental transfers each log shows. NSD logs only how many octets it got: fewer than half of
     /// what the whole zone takes cannot have been the whole zone.
     fn ixfr_counts(&self) -> [(&'static str, usize); 3] {
         let small = |line: &str| {
             let octets =
                 line.split(" of ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
             line.contains("received update to serial")
-                && octets.is_some_and(|octets| octets < ZONE_OCTETS_MIN / 5)
+                && octets.is_some_and(|octets| octets < ZONE_OCTETS_MIN / 2)
         };
         let count = |log: String, mark: &[&str]| {
             log.lines().filter(|line| mark.iter().all(|part| line.contains(part))).count()
@@ -111,9 +111,11 @@ fn assert_identical(cluster: &Cluster, secondaries: &mut Secondaries) {
     let zones: Vec<_> = zones.collect();
     let (first_name, first) = &zones[0];
     for (name, zone) in &zones[1..] {
-        let lacks: Vec<&Rr> = first.iter().filter(|rr| !zone.contains(rr)).take(3).collect();
-        let extra: Vec<&Rr> = zone.iter().filter(|rr| !first.contains(rr)).take(3).collect();
-        assert!(zone == first, "{name} against {first_name}: lacks {lacks:?}, has besides {extra:?}");
+        if zone != first {
+            let lacks: Vec<&Rr> = first.iter().filter(|rr| !zone.contains(rr)).take(3).collect();
+            let extra: Vec<&Rr> = zone.iter().filter(|rr| !first.contains(rr)).take(3).collect();
+            panic!("{name} against {first_name}: lacks {lacks:?}, has besides {extra:?}");
+        }
     }
     println!("{} servers have the same {} records at serial {serial}", zones.len(), first.len());
 }
