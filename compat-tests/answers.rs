@@ -229,19 +229,17 @@ fn deviation(servers: [SocketAddr; 2], subjects: &[Subject], query: &Query) -> O
     })
 }
 
-/// Whether both have the whole answer and authority sections, the same ones, and some of the additional records that
-/// go with them: `whole` is the response over TCP, which both give alike.
+/// Whether both have the whole answer and authority sections, the same ones, and BIND has no room for all additional
+/// records that go with them: `whole` is the response over TCP, which both give alike.
 fn differs_in_room_only(whole: &Message, theirs: &Message, ours: &Message) -> bool {
     let without_additional = |message: &Message| {
         canonical(&Message { additionals: without_sections(message).additionals, ..message.clone() })
     };
-    let is_part = |message: &Message| {
-        message.additionals.len() < whole.additionals.len()
-            && message.additionals.iter().all(|rr| whole.additionals.contains(rr))
-    };
-    [theirs, ours]
-        .into_iter()
-        .all(|message| is_part(message) && without_additional(message) == without_additional(whole))
+    let is_part = |message: &Message| message.additionals.iter().all(|rr| whole.additionals.contains(rr));
+    theirs.additionals.len() < whole.additionals.len()
+        && [theirs, ours]
+            .into_iter()
+            .all(|message| is_part(message) && without_additional(message) == without_additional(whole))
 }
 
 /// Asks both servers; `None` if they agree.
