@@ -110,6 +110,7 @@ impl Transaction {
     }
 
     fn evaluate(&mut self, request: &UpdateRequest) -> Result<(), Rcode> {
+        check_form(request)?;
         prescan(self.contents.apex(), &request.updates)?;
         check_prerequisites(&self.contents, &request.prerequisites)?;
         let mut edits =
@@ -163,6 +164,26 @@ fn move_serial(contents: &mut Contents) -> Option<()> {
     Some(())
 }
 
+/// Checks the RDATA of every record. BIND: a message that cannot be read to its end is a format error, whatever
+/// else is wrong with it.
+fn check_form(request: &UpdateRequest) -> Result<(), Rcode> {
+    let is_readable = |record: &Record| match record.rtype {
+        RrType(0) => false,
+        rtype => rtype.is_meta() || rdata::check(rtype, &record.rdata).is_ok(),
+    };
+    let prerequisites = request.prerequisites.iter().all(|record| match record.class {
+        Class::ANY | Class::NONE => record.rdata.is_empty(),
+        Class::IN => is_readable(record),
+        _ => true,
+    });
+    let updates = request.updates.iter().all(|record| match record.class {
+        Class::ANY => record.rdata.is_empty(),
+        Class::IN | Class::NONE => is_readable(record),
+        _ => true,
+    });
+    if prerequisites && updates { Ok(()) } else { Err(Rcode::FORMERR) }
+}
+
 /// Looks for what is wrong with the update section whatever the zone holds (RFC 2136 §3.4.1).
 fn prescan(apex: &Name, updates: &[Record]) -> Result<(), Rcode> {
     for update in updates {
@@ -171,12 +192,10 @@ fn prescan(apex: &Name, updates: &[Record]) -> Result<(), Rcode> {
         }
         let meta = update.rtype.is_meta();
         let formed = match update.class {
-            Class::IN => !meta && rdata::check(update.rtype, &update.rdata).is_ok(),
-            Class::NONE => update.ttl == 0 && !meta && rdata::check(update.rtype, &update.rdata).is_ok(),
-            Class::ANY => {
-                // BIND: type 0 cannot be added, but deleting it is a deletion of nothing.
-                update.ttl == 0 && update.rdata.is_empty() && (!meta || matches!(update.rtype.0, 0 | 255))
-            }
+            Class::IN => !meta,
+            Class::NONE => update.ttl == 0 && !meta,
+            // BIND: type 0 cannot be added, but deleting it is a deletion of nothing.
+            Class::ANY => update.ttl == 0 && (!meta || matches!(update.rtype.0, 0 | 255)),
             _ => false,
         };
         if !formed {
@@ -204,7 +223,6 @@ fn check_prerequisites(contents: &Contents, prerequisites: &[Record]) -> Result<
             return Err(Rcode::NOTZONE);
         }
         match *class {
-            Class::ANY | Class::NONE if !rdata.is_empty() => return Err(Rcode::FORMERR),
             Class::ANY if *rtype == RrType::ANY => {
                 // An empty non-terminal is not in use (RFC 2136 §2.4.5).
                 contents.node(owner).ok_or(Rcode::NXDOMAIN)?;
@@ -222,12 +240,7 @@ fn check_prerequisites(contents: &Contents, prerequisites: &[Record]) -> Result<
                     return Err(Rcode::YXRRSET);
                 }
             }
-            Class::IN => {
-                if !rtype.is_meta() && rdata::check(*rtype, rdata).is_err() {
-                    return Err(Rcode::FORMERR);
-                }
-                expected.entry((owner, *rtype)).or_default().push(rdata);
-            }
+            Class::IN => expected.entry((owner, *rtype)).or_default().push(rdata),
             _ => return Err(Rcode::FORMERR),
         }
     }

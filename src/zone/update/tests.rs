@@ -156,6 +156,25 @@ fn the_prescan_finds_what_can_never_be_and_comes_before_the_prerequisites() {
 }
 
 #[test]
+fn rdata_that_cannot_be_read_is_found_before_any_other_error() {
+    let check = |title, prerequisites: &[&str], updates: &[&str], rcode| {
+        super::tests::check(title, prerequisites, updates, rcode, &[]);
+    };
+    let out_of_zone = "x.other. IN 0 A 1.1.1.1";
+    for bad in ["x IN 0 A", "x IN 0 TYPE0", "x NONE 0 A", "x NONE 0 TYPE0", "x ANY 0 A 1.1.1.1"] {
+        check(bad, &[], &[out_of_zone, bad], Rcode::FORMERR);
+    }
+    for bad in ["x IN 0 A", "x IN 0 TYPE0", "x NONE 0 A 1.1.1.1", "x ANY 0 A 1.1.1.1"] {
+        check(bad, &[bad], &[out_of_zone], Rcode::FORMERR);
+        check(bad, &["nope ANY 0 ANY", bad], &[], Rcode::FORMERR);
+    }
+    for readable in ["x IN 0 AXFR", "x ANY 0 AXFR", "x CH 0 NULL", "x ANY 0 TYPE0", "x ANY 1 A"] {
+        check(readable, &[], &[out_of_zone, readable], Rcode::NOTZONE);
+        check(readable, &[readable], &[out_of_zone], Rcode::NOTZONE);
+    }
+}
+
+#[test]
 fn nothing_changes_when_one_of_many_fails() {
     refused("a bad record at the end", &["a IN 60 A 1.1.1.1", "b.other. IN 60 A 1.1.1.1"], Rcode::NOTZONE);
     refused("a zone that would not load", &["a IN 60 A 1.1.1.1", "a IN 60 MX 1 nowhere"], Rcode::REFUSED);
