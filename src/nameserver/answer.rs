@@ -259,9 +259,9 @@ impl<'a, 'o> Resolution<'a, 'o> {
             self.note_expansion(encloser_labels);
             return Ok(Step::Answered);
         }
-        // RFC 4035 §2.5: KEY and NSEC may stand beside a CNAME, and are not looked for behind it.
+        // RFC 4035 §2.5: these may stand beside a CNAME, and are not looked for behind it.
         if leaf.has_cname()
-            && !matches!(self.qtype, RrType::KEY | RrType::NSEC | RrType::RRSIG)
+            && !matches!(self.qtype, RrType::KEY | RrType::NSEC | RrType::RRSIG | RrType::SIG)
             && let Some(cname) = leaf.rrset(RrType::CNAME)
         {
             let at = self.add(Section::Answer, leaf, cname, 0)?;

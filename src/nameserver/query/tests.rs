@@ -241,6 +241,9 @@ fn aliases_are_followed_inside_of_the_zone_only() {
          Answer: ali2.example. 60 CNAME ali.example., ali.example. 60 CNAME www.example., www.example. 60 A 192.0.2.4",
     );
     check("ali.example. CNAME rd", "NOERROR aa\nAnswer: ali.example. 60 CNAME www.example.");
+    for beside in ["KEY", "NSEC", "RRSIG", "SIG"] {
+        check(&format!("ali.example. {beside}"), &format!("NOERROR aa\n{NEGATIVE}"));
+    }
     check("out.example. A", "NOERROR aa\nAnswer: out.example. 60 CNAME www.other.");
     check("sub.example. A", "NOERROR aa\nAnswer: sub.example. 60 CNAME www.child.example.");
     check(
