@@ -50,6 +50,31 @@ fn an_update_through_any_node_is_soon_answered_by_all_at_the_same_serial() {
 }
 
 #[test]
+fn a_zone_that_cannot_be_loaded_keeps_nobody_from_the_others() {
+    let site = Site::new("broken-zone");
+    let zones = [
+        named::Zone::primary("broken.test.", "@ 300 IN A 192.0.2.1\n"),
+        named::Zone::primary(ZONE, &zonegen::small(ZONE)),
+    ];
+    for (label, program) in [("bind", named::Program::Bind), ("trimaran", named::Program::Trimaran)] {
+        let mut server = named::Named::new(&site, label, program, &zones, "");
+        server.start();
+        wait::until(&format!("{label} to say that it is through"), Duration::from_secs(10), || {
+            server.assert_running();
+            let log = server.log();
+            (log.contains("all zones loaded") && log.contains("running")).then_some(())
+        });
+        assert!(server.log().contains("zone broken.test/IN: not loaded due to errors."), "{label}");
+        assert!(client::serial(server.dns(), ZONE).is_some(), "{label} serves the other zone");
+        assert!(
+            client::serial(server.dns(), "broken.test.").is_none(),
+            "{label} does not serve the broken one"
+        );
+        server.stop();
+    }
+}
+
+#[test]
 fn who_may_not_update_is_told_so_and_changes_nothing() {
     let site = Site::new("cluster-refused");
     let cluster = three_nodes(&site);
