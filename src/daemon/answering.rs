@@ -13,20 +13,28 @@
 //! Until then its sockets are bound and what arrives waits in them.
 
 use crate::replication::status::Status;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long a node waits for a majority before it answers without one.
+/// How long a node that hears nothing new waits for a majority before it answers without one.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Waits until the node may answer.
+/// Waits until the node may answer. A node that goes on catching up is given the time it takes.
 pub(super) async fn may_answer(driver: watch::Receiver<Status>) {
-    if tokio::time::timeout(PATIENCE, caught_up(driver)).await.is_err() {
-        tracing::warn!(
-            "no majority of the cluster within {} s: answering from what this node holds, which may be older than \
-             what it answered before",
-            PATIENCE.as_secs()
-        );
+    let mut caught_up = pin!(caught_up(driver.clone()));
+    let mut applied_index = driver.borrow().applied_index;
+    while tokio::time::timeout(PATIENCE, &mut caught_up).await.is_err() {
+        let now = driver.borrow().applied_index;
+        if now == applied_index {
+            tracing::warn!(
+                "nothing heard from a majority of the cluster for {} s: answering from what this node holds, which \
+                 may be older than what it answered before",
+                PATIENCE.as_secs()
+            );
+            return;
+        }
+        applied_index = now;
     }
 }
 
@@ -56,7 +64,6 @@ mod tests {
     use super::*;
     use crate::replication::replica::Role;
     use crate::replication::status::Counters;
-    use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
     fn status(ready: bool, log_end: u64, applied_index: u64) -> Status {

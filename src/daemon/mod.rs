@@ -47,6 +47,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// Which address families to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -567,15 +568,27 @@ async fn notify_while_leading(notify: NotifyOut, mut driver: watch::Receiver<Sta
     }
 }
 
-/// Sees to all configured zones, one after the other, and says when they are served.
+/// Zones that are seeded at the same time: a small zone need not wait for a huge one.
+const SEEDED_AT_ONCE: usize = 8;
+
+/// Sees to all configured zones and says when they are served.
 async fn seed_all(configured: Vec<ZoneConfig>, seeder: Seeder) {
-    for zone in &configured {
-        match seeder.seed(zone).await {
-            Seeded::Served => {
-                tracing::info!("zone {}/IN: loaded serial {}", zone.name.undotted(), seeder.serial(zone))
+    let (seeder, mut waiting) = (Arc::new(seeder), configured.into_iter());
+    let mut under_way = JoinSet::new();
+    loop {
+        while under_way.len() < SEEDED_AT_ONCE
+            && let Some(zone) = waiting.next()
+        {
+            let seeder = Arc::clone(&seeder);
+            under_way.spawn(async move { (seeder.seed(&zone).await, zone) });
+        }
+        let Some(ended) = under_way.join_next().await else { break };
+        match ended.expect("seeding does not panic") {
+            (Seeded::Served, zone) => {
+                tracing::info!("zone {}/IN: loaded serial {}", zone.name.undotted(), seeder.serial(&zone));
             }
             // What is wrong with it has been said.
-            Seeded::NotLoaded => {}
+            (Seeded::NotLoaded, _) => {}
         }
     }
     // BIND: said when all have been tried; scripts wait for it. `/readyz` tells whether each is served.
