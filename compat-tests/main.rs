@@ -11,6 +11,7 @@ mod checkzone;
 mod cluster;
 mod compare_bind;
 mod crash;
+mod demo;
 mod group_commit;
 mod hostile;
 mod man;

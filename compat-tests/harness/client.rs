@@ -135,7 +135,16 @@ pub fn update(
 
 /// A whole zone by AXFR: the SOA record once, then all others, sorted.
 pub fn axfr(server: SocketAddr, zone: &str) -> Result<Vec<Rr>, String> {
-    let mut records = transfer(server, &Query::new(zone, wire::AXFR).packet(fresh_id()))?;
+    axfr_with(server, zone, None)
+}
+
+/// As [`axfr`], the request signed with `key`. (Whether the response is signed well is for the peers to say.)
+pub fn axfr_with(server: SocketAddr, zone: &str, key: Option<&Key>) -> Result<Vec<Rr>, String> {
+    let mut request = Query::new(zone, wire::AXFR).packet(fresh_id());
+    if let Some(key) = key {
+        key.sign(&mut request);
+    }
+    let mut records = transfer(server, &request)?;
     let last = records.pop();
     if records.first() != last.as_ref() {
         return Err(format!("an AXFR that begins with {:?} and ends with {last:?}", records.first()));

@@ -68,11 +68,11 @@ impl Zone {
         }
     }
 
-    /// A secondary zone.
-    pub fn secondary(origin: &str, primaries: &[SocketAddr]) -> Zone {
+    /// A secondary zone, transferred with `key`.
+    pub fn secondary(origin: &str, primaries: &[SocketAddr], key: Option<&Key>) -> Zone {
         let statements = format!(
             "type secondary; file \"{{file}}\"; primaries {{ {} }}; allow-notify {{ 127.0.0.0/8; }};",
-            address_list(primaries)
+            address_list(primaries, key)
         );
         Zone { origin: origin.into(), statements, text: None }
     }
@@ -83,15 +83,16 @@ impl Zone {
         self
     }
 
-    /// The same zone, its secondaries told of changes.
-    pub fn notifying(self, secondaries: &[SocketAddr]) -> Zone {
-        self.with(&format!("notify explicit; also-notify {{ {} }};", address_list(secondaries)))
+    /// The same zone, its secondaries told of changes, signed with `key`.
+    pub fn notifying(self, secondaries: &[SocketAddr], key: Option<&Key>) -> Zone {
+        self.with(&format!("notify explicit; also-notify {{ {} }};", address_list(secondaries, key)))
     }
 }
 
-/// `address port number; ...` as lists of servers have it.
-pub fn address_list(servers: &[SocketAddr]) -> String {
-    servers.iter().map(|server| format!("{} port {}; ", server.ip(), server.port())).collect()
+/// `address port number key name; ...` as lists of servers have it.
+fn address_list(servers: &[SocketAddr], key: Option<&Key>) -> String {
+    let key = key.map(|key| format!(" key \"{}\"", key.name)).unwrap_or_default();
+    servers.iter().map(|server| format!("{} port {}{key}; ", server.ip(), server.port())).collect()
 }
 
 /// A server, running or not.

@@ -1,6 +1,7 @@
 //! One server process in the foreground: started, watched, ended by its pid.
 
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -20,10 +21,15 @@ pub struct Process {
 impl Process {
     /// Starts `command` with its output appended to `log`.
     pub fn start(label: &str, command: &mut Command, log: &Path) -> Process {
+        Process::start_reading(label, command, log, Stdio::null())
+    }
+
+    /// As [`Process::start`], with something to read: a pipe for [`Process::type_line`].
+    pub fn start_reading(label: &str, command: &mut Command, log: &Path, input: Stdio) -> Process {
         let file = OpenOptions::new().create(true).append(true).open(log).expect("a log can be opened");
         let duplicate = file.try_clone().expect("a file handle can be duplicated");
         let child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(duplicate)
             .stderr(file)
             .spawn()
@@ -52,8 +58,19 @@ impl Process {
     /// Asks it to end (SIGTERM) and returns how it did.
     pub fn terminate(mut self, limit: Duration) -> ExitStatus {
         self.signal(Signal::SIGTERM);
-        let what = format!("{} to end after SIGTERM", self.label);
-        wait::until(&what, limit, || self.child.try_wait().expect("a child can be asked for"))
+        self.await_end(limit)
+    }
+
+    /// Waits until it has ended and returns how it did.
+    pub fn await_end(&mut self, limit: Duration) -> ExitStatus {
+        let what = format!("{} to end", self.label);
+        wait::until(&what, limit, || self.exited())
+    }
+
+    /// Writes a line to its standard input, which must be a pipe.
+    pub fn type_line(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("standard input is a pipe");
+        writeln!(input, "{line}").expect("a running process reads its input");
     }
 
     /// How it ended, if it did.

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::process::{self, Process};
 use super::site::Site;
+use super::tsig::Key;
 
 /// A secondary with one zone. Killed when dropped.
 pub struct Secondary {
@@ -15,14 +16,24 @@ pub struct Secondary {
 }
 
 impl Secondary {
-    /// knotd, following `zone` from any of `primaries`.
-    pub fn knot(site: &Site, server: SocketAddr, zone: &str, primaries: &[SocketAddr]) -> Secondary {
+    /// knotd, following `zone` from any of `primaries`; with a key, all transfers and NOTIFYs need it.
+    pub fn knot(
+        site: &Site,
+        server: SocketAddr,
+        zone: &str,
+        primaries: &[SocketAddr],
+        key: Option<&Key>,
+    ) -> Secondary {
+        let (keys, keyed) = key.map_or_else(Default::default, |Key { name, secret }| {
+            let keys = format!("key:\n  - id: {name}\n    algorithm: hmac-sha256\n    secret: {secret}\n");
+            (keys, format!("    key: {name}\n"))
+        });
         let directory = site.dir("knot");
         let remotes: String = primaries
             .iter()
             .enumerate()
             .map(|(index, primary)| {
-                format!("  - id: p{index}\n    address: {}@{}\n", primary.ip(), primary.port())
+                format!("  - id: p{index}\n    address: {}@{}\n{keyed}", primary.ip(), primary.port())
             })
             .collect();
         let masters = (0..primaries.len()).map(|index| format!("p{index}")).collect::<Vec<_>>().join(", ");
@@ -32,7 +43,7 @@ impl Secondary {
              background-workers: 1\n\
              log:\n  - target: stderr\n    any: info\n\
              database:\n    storage: {path}\n\
-             acl:\n  - id: local\n    address: 127.0.0.0/8\n    action: [transfer, notify]\n\
+             {keys}acl:\n  - id: local\n    address: 127.0.0.0/8\n{keyed}    action: [transfer, notify]\n\
              remote:\n{remotes}\
              zone:\n  - domain: {zone}\n    storage: {path}\n    file: zone.db\n    acl: local\n    master: [{masters}]\n",
             server.ip(),
@@ -45,12 +56,23 @@ impl Secondary {
         Secondary { server, log, process }
     }
 
-    /// nsd, following `zone` from any of `primaries`.
-    pub fn nsd(site: &Site, server: SocketAddr, zone: &str, primaries: &[SocketAddr]) -> Secondary {
+    /// nsd, following `zone` from any of `primaries`; with a key, all transfers and NOTIFYs need it.
+    pub fn nsd(
+        site: &Site,
+        server: SocketAddr,
+        zone: &str,
+        primaries: &[SocketAddr],
+        key: Option<&Key>,
+    ) -> Secondary {
+        let (keys, key) = key.map_or((String::new(), "NOKEY"), |Key { name, secret }| {
+            let keys =
+                format!("key:\n  name: \"{name}\"\n  algorithm: hmac-sha256\n  secret: \"{secret}\"\n");
+            (keys, *name)
+        });
         let directory = site.dir("nsd");
         let requests: String = primaries
             .iter()
-            .map(|primary| format!("  request-xfr: {}@{} NOKEY\n", primary.ip(), primary.port()))
+            .map(|primary| format!("  request-xfr: {}@{} {key}\n", primary.ip(), primary.port()))
             .collect();
         let path = directory.display();
         let log = directory.join("log");
@@ -60,8 +82,8 @@ impl Secondary {
              xfrdfile: \"{path}/xfrd.state\"\n  xfrdir: \"{path}\"\n  zonelistfile: \"{path}/zone.list\"\n  verbosity: 2\n  \
              rrl-ratelimit: 0\n  rrl-whitelist-ratelimit: 0\n  xfrd-reload-timeout: 0\n\
              remote-control:\n  control-enable: no\n\
-             zone:\n  name: \"{zone}\"\n  zonefile: \"zone.db\"\n  provide-xfr: 127.0.0.0/8 NOKEY\n{requests}  \
-             allow-notify: 127.0.0.0/8 NOKEY\n",
+             {keys}zone:\n  name: \"{zone}\"\n  zonefile: \"zone.db\"\n  provide-xfr: 127.0.0.0/8 {key}\n{requests}  \
+             allow-notify: 127.0.0.0/8 {key}\n",
             log = log.display(),
             ip = server.ip(),
             port = server.port(),
