@@ -5,6 +5,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use trimaran::cli::{self, demo::Demo, getopt::program_name};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// An authoritative DNS server whose single primary is replaced by a consensus log.
 #[derive(Parser)]
 #[command(name = "trimaran", version, arg_required_else_help = true)]
