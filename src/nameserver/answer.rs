@@ -3,7 +3,7 @@
 //! ```text
 //! lookup ─┬─ found, wildcard ─► answer ──► CNAME, DNAME? next name, again
 //!         ├─ delegation ──────► NS (+ DS) in authority, glue in additional
-//!         └─ nothing ─────────► SOA (+ NSEC) in authority
+//!         └─ nothing ─────────► SOA (+ NSEC, NSEC3) in authority
 //!                                    then: apex NS in authority, addresses in additional
 //! ```
 //!
@@ -142,8 +142,8 @@ pub(super) struct Resolution<'a, 'o> {
     pub(super) scratch: &'a mut LookupName,
     pub(super) memory: &'a mut Memory,
     pub(super) assembly: Assembly<'o>,
-    /// NSEC owners that prove wildcard expansions, until the authority section begins.
-    pub(super) expansions: [Option<&'a Leaf>; RESTARTS_MAX + 1],
+    /// NSEC or NSEC3 owners that prove wildcard expansions, until the authority section begins.
+    pub(super) expansions: [Option<(&'a Leaf, RrType)>; RESTARTS_MAX + 1],
 }
 
 /// What becomes of the name that is being looked up.
@@ -210,6 +210,9 @@ impl<'a, 'o> Resolution<'a, 'o> {
             },
             Lookup::Dname { leaf, labels } => self.through_dname(leaf, labels),
             Lookup::Empty => self.nothing(NegativeProof::Name).map(|()| Step::Finished),
+            Lookup::EmptyWildcard { encloser_labels } => {
+                self.nothing(NegativeProof::EmptyWildcard { encloser_labels }).map(|()| Step::Finished)
+            }
             Lookup::NoName { encloser_labels } => {
                 self.assembly.rcode = Rcode::NXDOMAIN;
                 self.nothing(NegativeProof::NameAndWildcard { encloser_labels }).map(|()| Step::Finished)
@@ -271,7 +274,7 @@ impl<'a, 'o> Resolution<'a, 'o> {
         }
         let proof = match encloser_labels {
             None => NegativeProof::Types(leaf),
-            Some(_) => NegativeProof::WildcardTypes(leaf),
+            Some(encloser_labels) => NegativeProof::WildcardTypes { leaf, encloser_labels },
         };
         self.nothing(proof).map(|()| Step::Finished)
     }
@@ -389,8 +392,9 @@ impl<'a, 'o> Resolution<'a, 'o> {
         if self.proves() {
             // RFC 4035 §3.1.4: DS, or the proof that there is none.
             let proof = [RrType::DS, RrType::NSEC].into_iter().find_map(|rtype| delegation.cut.rrset(rtype));
-            if let Some(proof) = proof {
-                self.add(Section::Authority, delegation.cut, proof, skipped)?;
+            match proof {
+                Some(proof) => self.add(Section::Authority, delegation.cut, proof, skipped).map(|_| ())?,
+                None => self.prove_unsigned(delegation.labels)?,
             }
         }
         // BIND: glue that does not fit is left out in silence.

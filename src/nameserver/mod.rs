@@ -23,6 +23,7 @@ pub mod chaos;
 mod dispatch;
 pub mod ixfr_out;
 mod notify_in;
+mod nsec3;
 pub mod policy;
 mod proof;
 pub mod query;

@@ -1,7 +1,8 @@
 //! One immutable version of a zone.
 //!
 //! ```text
-//! Contents ─ root ─► trie of owners ─► Leaf: RRsets ready to copy
+//! Contents ─┬ root ─► trie of owners ─► Leaf: RRsets ready to copy
+//!    │      └ hashed ─► trie of those among them that are links of an NSEC3 chain
 //!    │ clone (O(1)), then put / add / remove: copies one path, shares the rest
 //!    ▼
 //! Contents'
@@ -17,7 +18,7 @@
 //! Not here: what a query gets (`lookup`), what an UPDATE may do (`update`), whether a zone makes sense (`check`).
 
 use super::key::Key;
-use super::leaf::{Draft, Leaf, canonical, covered_type};
+use super::leaf::{Draft, HASH_LABEL_BYTES, Leaf, canonical, covered_type};
 use super::trie;
 use crate::dns::name::is_at_or_below;
 use crate::dns::{Class, Name, RrType, Rrset};
@@ -30,6 +31,8 @@ pub struct Contents {
     apex: Arc<Name>,
     apex_labels: usize,
     root: Option<trie::Node>,
+    /// The owners of NSEC3 records once more: what is before a hash is found without a look at other names.
+    hashed: Option<trie::Node>,
     records: u64,
     /// Owners that are a wildcard or below one.
     wildcards: u64,
@@ -137,6 +140,7 @@ impl Contents {
             apex_labels: apex.label_count(),
             apex: Arc::new(apex),
             root: None,
+            hashed: None,
             records: 0,
             wildcards: 0,
         }
@@ -179,6 +183,18 @@ impl Contents {
 
     pub(super) fn root(&self) -> &Option<trie::Node> {
         &self.root
+    }
+
+    /// The owners of NSEC3 records at and before a hash, which is given as a label in lower case: from there back to
+    /// the first one, on from the last one (RFC 5155 §7.1), and once around.
+    pub fn hashed_before(&self, label: &[u8; HASH_LABEL_BYTES]) -> impl Iterator<Item = &Leaf> {
+        let mut relative = [HASH_LABEL_BYTES as u8; 1 + HASH_LABEL_BYTES];
+        relative[1..].copy_from_slice(label);
+        let start = trie::predecessor(&self.hashed, &Key::of(&relative)).or_else(|| trie::last(&self.hashed));
+        std::iter::successors(start, move |leaf| {
+            let next = trie::before(&self.hashed, &leaf.key()).or_else(|| trie::last(&self.hashed));
+            next.filter(|next| start.is_some_and(|start| next.relative() != start.relative()))
+        })
     }
 
     /// The leaf of the apex.
@@ -291,11 +307,17 @@ impl Contents {
         if let Some(leaf) = &old {
             self.records -= leaf.record_count();
             self.wildcards -= u64::from(leaf.has_asterisk());
+            if leaf.is_hashed() {
+                trie::remove(&mut self.hashed, &key);
+            }
         }
         match new {
             Some(leaf) => {
                 self.records += leaf.record_count();
                 self.wildcards += u64::from(leaf.has_asterisk());
+                if leaf.is_hashed() {
+                    trie::insert(&mut self.hashed, &key, leaf.clone());
+                }
                 trie::insert(&mut self.root, &key, leaf);
             }
             None => {

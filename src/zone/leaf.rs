@@ -39,6 +39,12 @@ const CASE: u8 = 8;
 const WILDCARD: u8 = 16;
 /// Some label is an asterisk: the owner, or an empty non-terminal above it, is a wildcard.
 const ASTERISK: u8 = 32;
+/// The owner is one label, a hash, and has NSEC3 records.
+const HASHED: u8 = 64;
+/// Some other record is there than NSEC3 and its signatures.
+const PLAIN: u8 = 128;
+/// Octets of a hash's label: SHA-1 in base32hex (RFC 5155 §3).
+pub const HASH_LABEL_BYTES: usize = 32;
 
 #[derive(Clone, Copy)]
 struct Header {
@@ -72,7 +78,7 @@ impl Leaf {
     }
 
     /// The owner relative to the apex in the case it was given.
-    fn relative_as_given(&self) -> &[u8] {
+    pub fn relative_as_given(&self) -> &[u8] {
         let len = self.header().name_len as usize;
         match self.header().flags & CASE != 0 {
             true => &self.bytes()[len..2 * len],
@@ -122,6 +128,18 @@ impl Leaf {
     /// Whether the owner is a wildcard or below one.
     pub(super) fn has_asterisk(&self) -> bool {
         self.header().flags & ASTERISK != 0
+    }
+
+    /// Whether the owner is a link of an NSEC3 chain.
+    #[inline]
+    pub fn is_hashed(&self) -> bool {
+        self.header().flags & HASHED != 0
+    }
+
+    /// Whether the owner is nothing but a link of an NSEC3 chain: no name of the zone (RFC 5155 §7.2.8).
+    #[inline]
+    pub(super) fn is_only_hashed(&self) -> bool {
+        self.header().flags & (HASHED | PLAIN) == HASHED
     }
 
     fn entries(&self) -> &[u8] {
@@ -308,6 +326,12 @@ impl<'a> StoredRrset<'a> {
     /// RDATA of the first record: as it is stored, except that pointers in it are not filled in.
     pub fn first_rdata_raw(&self) -> &'a [u8] {
         stored_records(self.records).next().map_or(&[], |at| &self.records[at])
+    }
+
+    /// RDATA of each record, as [`StoredRrset::first_rdata_raw`] gives it.
+    pub fn rdatas_raw(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let records = self.records;
+        stored_records(records).map(move |at| &records[at])
     }
 
     fn relocations(&self) -> impl Iterator<Item = Relocation> + 'a {

@@ -145,8 +145,13 @@ pub enum Lookup<'a> {
     OutOfZone,
     /// Its records.
     Found(&'a Leaf),
-    /// The name exists without records: something below it, or below the wildcard that covers it, has some.
+    /// The name exists without records: something below it has some.
     Empty,
+    /// Covered by a wildcard that exists without records: something below it has some (RFC 4592 §2.2.2).
+    EmptyWildcard {
+        /// How many labels below the apex the closest encloser has.
+        encloser_labels: usize,
+    },
     /// At or below a zone cut.
     Delegation(Delegation<'a>),
     /// Below the owner of a DNAME, which has so many labels below the apex.
@@ -260,6 +265,9 @@ fn resolve<'v>(contents: &'v Contents, name: &mut LookupName, depth: usize, walk
         let labels = (0..common).find(|&labels| name.key.bound(labels) == key_len).unwrap_or(common);
         return occluded(occluder, labels, is_exact.then_some(leaf));
     }
+    if leaf.is_only_hashed() && common > 0 {
+        return at_hash(contents, name, depth, leaf);
+    }
     if is_exact {
         return match leaf.is_cut() {
             true => {
@@ -274,9 +282,34 @@ fn resolve<'v>(contents: &'v Contents, name: &mut LookupName, depth: usize, walk
     if common == depth {
         return Lookup::Empty;
     }
+    not_found(contents, name, depth, common)
+}
+
+/// The answer to a name that does not exist, of which so many labels do.
+fn not_found<'v>(
+    contents: &'v Contents,
+    name: &mut LookupName,
+    depth: usize,
+    encloser_labels: usize,
+) -> Lookup<'v> {
     match contents.has_wildcards() {
-        true => wildcard(contents, name, depth, common),
-        false => Lookup::NoName { encloser_labels: common },
+        true => wildcard(contents, name, depth, encloser_labels),
+        false => Lookup::NoName { encloser_labels },
+    }
+}
+
+/// The answer to a name at or below an owner of NSEC3 records only: it is not there (RFC 5155 §7.2.8), unless other
+/// names are below it.
+#[cold]
+fn at_hash<'v>(contents: &'v Contents, name: &mut LookupName, depth: usize, hash: &Leaf) -> Lookup<'v> {
+    let key = hash.key();
+    let has_names_below = trie::leaves_from(contents.root(), &key)
+        .nth(1)
+        .is_some_and(|leaf| leaf.key().codes().starts_with(key.codes()));
+    match (has_names_below, depth) {
+        (true, 1) => Lookup::Empty,
+        (true, _) => not_found(contents, name, depth, 1),
+        (false, _) => not_found(contents, name, depth, 0),
     }
 }
 
@@ -322,7 +355,7 @@ fn wildcard<'v>(
     }
     // Nothing at the wildcard, but something below it: it exists, and so the name it covers does (RFC 4592 §2.2.2).
     match leaf.key().codes().starts_with(name.key.codes()) {
-        true => Lookup::Empty,
+        true => Lookup::EmptyWildcard { encloser_labels },
         false => Lookup::NoName { encloser_labels },
     }
 }

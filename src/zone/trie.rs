@@ -325,13 +325,14 @@ fn shrink(node: &mut Node, key: &Key) {
 
 /// The last leaf whose key is not greater than `key`.
 pub(super) fn predecessor<'a>(root: &'a Option<Node>, key: &Key) -> Option<&'a Leaf> {
+    get(root, key).or_else(|| before(root, key))
+}
+
+/// The last leaf whose key is smaller than `key`.
+pub(super) fn before<'a>(root: &'a Option<Node>, key: &Key) -> Option<&'a Leaf> {
     let mut node = root.as_ref()?;
-    let nearest = node.nearest(key);
-    let nearest_key = nearest.key();
+    let nearest_key = node.nearest(key).key();
     let offset = nearest_key.common_prefix(key);
-    if offset == key.len() && offset == nearest_key.len() {
-        return Some(nearest);
-    }
     let mut before: Option<&Node> = None;
     loop {
         match node {
@@ -360,6 +361,11 @@ pub(super) fn predecessor<'a>(root: &'a Option<Node>, key: &Key) -> Option<&'a L
 /// The first leaf in canonical order.
 pub(super) fn first(root: &Option<Node>) -> Option<&Leaf> {
     root.as_ref().map(Node::first_leaf)
+}
+
+/// The last leaf in canonical order.
+pub(super) fn last(root: &Option<Node>) -> Option<&Leaf> {
+    root.as_ref().map(Node::last_leaf)
 }
 
 /// All leaves in canonical order.

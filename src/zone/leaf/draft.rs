@@ -1,8 +1,8 @@
 //! Making leaves: the RRsets of one owner while they are changed, and how they are written.
 
 use super::{
-    ASTERISK, CASE, CNAME, CUT, DNAME, ENTRY_BYTES, Entry, Header, Leaf, POINTER_OFFSET_MAX,
-    RELOCATION_BYTES, Relocation, StoredRrset, Target, WILDCARD,
+    ASTERISK, CASE, CNAME, CUT, DNAME, ENTRY_BYTES, Entry, HASH_LABEL_BYTES, HASHED, Header, Leaf, PLAIN,
+    POINTER_OFFSET_MAX, RELOCATION_BYTES, Relocation, StoredRrset, Target, WILDCARD,
 };
 use crate::dns::name::NAME_BYTES_MAX;
 use crate::dns::{Class, Name, RrType, rdata};
@@ -104,6 +104,7 @@ impl<'a> Draft<'a> {
         let relative_len = self.owner.as_wire().len() - self.apex.as_wire().len();
         let as_given = &self.owner.as_wire()[..relative_len];
         let mut bytes = as_given.to_ascii_lowercase();
+        let is_hash = relative_len == 1 + HASH_LABEL_BYTES && usize::from(bytes[0]) == HASH_LABEL_BYTES;
         let mut flags = if bytes.starts_with(b"\x01*") { WILDCARD } else { 0 };
         if self.owner.labels().any(|label| label == b"*") {
             flags |= ASTERISK;
@@ -117,6 +118,11 @@ impl<'a> Draft<'a> {
         for (index, part) in self.parts.iter_mut().enumerate() {
             let start = u32::try_from(bytes.len()).expect("an owner's records fit 4 GiB");
             let (rtype, covered) = part.id();
+            flags |= match (rtype, covered) {
+                (RrType::NSEC3, _) if is_hash => HASHED,
+                (RrType::RRSIG, RrType::NSEC3) => 0,
+                _ => PLAIN,
+            };
             flags |= match rtype {
                 RrType::NS if relative_len > 0 => CUT,
                 RrType::DNAME => DNAME,

@@ -24,7 +24,7 @@ fn describe(contents: &Contents, found: Lookup<'_>) -> String {
     match found {
         Lookup::OutOfZone => "out of zone".into(),
         Lookup::Found(leaf) => format!("found {}", owner(leaf)),
-        Lookup::Empty => "empty".into(),
+        Lookup::Empty | Lookup::EmptyWildcard { .. } => "empty".into(),
         Lookup::Delegation(Delegation { cut, labels, at_cut, node }) => {
             format!("cut {} {labels} {at_cut} {:?}", owner(cut), node.map(owner))
         }
@@ -157,4 +157,49 @@ fn the_nsec_that_covers_a_name_below_a_cut_is_that_of_the_cut() {
             covering(&contents, &mut name, absent).map(|leaf| leaf.owner(contents.apex()).to_string());
         assert_eq!(found.as_deref(), owner, "{query}");
     }
+}
+
+#[test]
+fn an_owner_of_nsec3_records_is_no_name_unless_something_else_is_there() {
+    let hash = |first: &str| format!("{first}{}.example.", "0".repeat(31));
+    let mut contents = build(&BTreeMap::from([(apex(), RrType::A)]));
+    let mut add = |owner: &str, rtype, rdata: &[u8]| contents.add(&owner.parse().unwrap(), rtype, 60, rdata);
+    for first in ["a", "b", "c", "d"] {
+        add(&hash(first), RrType::NSEC3, b"\x01\x00\x00\x00\x00\x01\xff");
+    }
+    add(&hash("b"), RrType::A, &[192, 0, 2, 1]);
+    add(&format!("www.{}", hash("c")), RrType::A, &[192, 0, 2, 1]);
+    let check = |contents: &Contents, cases: &[(String, &str)]| {
+        for (name, wanted) in cases {
+            let mut lookup_name = LookupName::default();
+            assert!(lookup_name.set(name.parse::<Name>().unwrap().as_wire()));
+            assert_eq!(describe(contents, lookup(contents, &mut lookup_name)), *wanted, "{name}");
+        }
+    };
+    let found = format!("found {}", hash("b"));
+    let below = |first: &str| format!("x.{}", hash(first));
+    let names_of_the_zone = [
+        (hash("b"), found.as_str()),
+        (below("b"), "no name 1"),
+        (hash("c"), "empty"),
+        (below("c"), "no name 1"),
+    ];
+    check(&contents, &names_of_the_zone);
+    check(&contents, &[(hash("a"), "no name 0"), (below("a"), "no name 0"), (below("d"), "no name 0")]);
+
+    contents.add(&"*.example.".parse().unwrap(), RrType::A, 60, &[192, 0, 2, 2]);
+    check(&contents, &names_of_the_zone);
+    check(&contents, &[(hash("a"), "wildcard *.example. 0"), (below("d"), "wildcard *.example. 0")]);
+
+    let links = |contents: &Contents| {
+        let leaves = contents.hashed_before(b"b0000000000000000000000000000001");
+        leaves.map(|leaf| leaf.relative()[1] as char).collect::<String>()
+    };
+    assert_eq!(links(&contents), "badc");
+    contents.remove(&hash("a").parse().unwrap(), RrType::NSEC3);
+    contents.remove(&hash("b").parse().unwrap(), RrType::NSEC3);
+    assert_eq!(links(&contents), "dc");
+    contents.remove(&hash("c").parse().unwrap(), RrType::NSEC3);
+    contents.remove(&hash("d").parse().unwrap(), RrType::NSEC3);
+    assert_eq!(links(&contents), "");
 }
