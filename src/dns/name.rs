@@ -130,13 +130,9 @@ impl Name {
         Name(self.0.to_ascii_lowercase().into_boxed_slice())
     }
 
-    /// The text without the final dot, as BIND writes names in its log.
-    pub fn undotted(&self) -> String {
-        let mut text = self.to_string();
-        if text.len() > 1 {
-            text.pop();
-        }
-        text
+    /// The name as BIND writes it in its log: without the final dot. Costs nothing until it is written.
+    pub fn undotted(&self) -> Undotted<'_> {
+        Undotted(self)
     }
 
     /// Whether the bytes are the same, case included.
@@ -368,6 +364,17 @@ impl fmt::Display for Name {
     }
 }
 
+/// A name without its final dot. See [`Name::undotted`].
+#[derive(Clone, Copy)]
+pub struct Undotted<'a>(&'a Name);
+
+impl fmt::Display for Undotted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        f.write_str(if self.0.is_root() { &text } else { text.strip_suffix('.').unwrap_or(&text) })
+    }
+}
+
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -439,7 +446,8 @@ mod tests {
             assert_eq!(name(text).to_string(), text);
         }
         assert_eq!(name("\\065b.").to_string(), "Ab.");
-        assert_eq!((name("a.b.").undotted(), name(".").undotted()), ("a.b".into(), ".".into()));
+        let undotted = |text| name(text).undotted().to_string();
+        assert_eq!((undotted("a.b."), undotted(".")), ("a.b".into(), ".".into()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! and only then what it asks for.
 
 use super::policy::Policy;
-use super::request::{Client, Envelope, Transport, Undotted, response_bytes_max};
+use super::request::{Client, Envelope, Transport, response_bytes_max};
 use super::transfer_out::{Messages, Request};
 use super::update_in::{self, Pending, Propose, Surroundings};
 use super::{axfr_out, ixfr_out, notify_in};
@@ -157,14 +157,14 @@ impl Nameserver {
     ) -> Result<Action, Rcode> {
         let question = message.question().ok_or(Rcode::FORMERR)?;
         let bad = |envelope: &Envelope, reason: std::fmt::Arguments<'_>, rcode: Rcode| {
-            let zone = Undotted(&question.name);
+            let zone = question.name.undotted();
             tracing::info!(target: "xfer-out", "{envelope} ({zone}): bad zone transfer request: {reason} ({rcode})");
             rcode
         };
         let zones = self.zones.load();
         let zone = zones.get(&question.name).filter(|_| question.qclass == Class::IN);
         let Some((zone, zone_policy)) = zone.and_then(|zone| Some((zone, policy.zone(zone.name())?))) else {
-            let zone = Undotted(&question.name);
+            let zone = question.name.undotted();
             let reason = format_args!("'{zone}/{}': non-authoritative zone", question.qclass);
             return Err(bad(envelope, reason, Rcode::NOTAUTH));
         };
@@ -240,14 +240,14 @@ fn log_failure(envelope: &Envelope, failure: &tsig::Failure) {
         Some(key) => tracing::info!(
             target: "security",
             "{envelope}: request has invalid signature: TSIG {}: tsig verify failure ({error})",
-            Undotted(key)
+            key.undotted()
         ),
         None => tracing::info!(target: "security", "{envelope}: request has invalid signature ({error})"),
     }
 }
 
 fn log_denied(envelope: &Envelope, question: &Question) {
-    let zone = Undotted(&question.name);
+    let zone = question.name.undotted();
     let kind = if question.qtype == RrType::AXFR { "AXFR" } else { "IXFR" };
     tracing::info!(target: "xfer-out", "{envelope} ({zone}): zone transfer '{zone}/{kind}/IN' denied");
 }

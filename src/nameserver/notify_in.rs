@@ -1,6 +1,6 @@
 //! NOTIFY to a primary (RFC 1996): there is nothing to fetch, but the sender wants to hear that it arrived.
 
-use super::request::{Envelope, Undotted};
+use super::request::Envelope;
 use crate::dns::message::{Header, Message};
 use crate::dns::{Class, Name, Rcode, RrType};
 
@@ -30,14 +30,14 @@ fn rcode(envelope: &Envelope, message: &Message, is_served: &dyn Fn(&Name) -> bo
         tracing::info!(target: "notify", "{envelope}: notify question section contains no SOA");
         return Rcode::FORMERR;
     }
-    let zone = Undotted(&question.name);
+    let zone = question.name.undotted();
     if !is_served(&question.name) {
         tracing::info!(target: "notify", "{envelope}: received notify for zone '{zone}': not authoritative");
         return Rcode::NOTAUTH;
     }
     match envelope.key() {
         Some(key) => {
-            let key = Undotted(key);
+            let key = key.undotted();
             tracing::info!(target: "notify", "{envelope}: received notify for zone '{zone}': TSIG '{key}'");
         }
         None => tracing::info!(target: "notify", "{envelope}: received notify for zone '{zone}'"),

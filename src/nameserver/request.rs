@@ -107,19 +107,9 @@ impl fmt::Display for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "client @{:#x} {}#{}", self.header.id, self.client.ip(), self.client.port())?;
         match self.key() {
-            Some(key) => write!(f, "/key {}", Undotted(key)),
+            Some(key) => write!(f, "/key {}", key.undotted()),
             None => Ok(()),
         }
-    }
-}
-
-/// A name as BIND's log shows it: without the final dot.
-pub(super) struct Undotted<'a>(pub(super) &'a Name);
-
-impl fmt::Display for Undotted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.to_string();
-        f.write_str(if self.0.is_root() { &text } else { text.strip_suffix('.').unwrap_or(&text) })
     }
 }
 

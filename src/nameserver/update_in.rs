@@ -12,7 +12,7 @@
 //! Not here: prerequisites and updates themselves, which every node evaluates in apply (`zone::update`).
 
 use super::acl::Acl;
-use super::request::{Client, Envelope, Transport, Undotted};
+use super::request::{Client, Envelope, Transport};
 use super::{Action, Responder};
 use crate::dns::message::Message;
 use crate::dns::{Class, Name, Rcode, Record, RrType, rdata};
@@ -149,7 +149,7 @@ fn authorise(envelope: &Envelope, message: &Message, surroundings: &Surroundings
     if section.qtype != RrType::SOA {
         return Err(failed(format_args!("update zone section contains non-SOA"), Rcode::FORMERR));
     }
-    let undotted = Undotted(&section.name);
+    let undotted = section.name.undotted();
     let zone = surroundings.zones.get(&section.name);
     let served = zone.and_then(|zone| Some((zone, (surroundings.allow_update)(zone.name())?)));
     let Some((zone, allowed)) = served else {
@@ -179,7 +179,7 @@ fn log_outcome(envelope: &Envelope, zone: &Name, updates: &[Record], outcome: Ou
     if !tracing::enabled!(target: "update", tracing::Level::INFO) {
         return;
     }
-    let zone = Undotted(zone);
+    let zone = zone.undotted();
     if outcome != Outcome::Updated(Rcode::NOERROR) {
         let rcode = rcode(outcome);
         tracing::info!(target: "update", "{envelope}: updating zone '{zone}/IN': update unsuccessful ({rcode})");
@@ -196,7 +196,7 @@ struct Edit<'a>(&'a Record);
 impl fmt::Display for Edit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Record { owner, rtype, class, rdata, .. } = self.0;
-        let owner = Undotted(owner);
+        let owner = owner.undotted();
         match (*class, *rtype) {
             (Class::ANY, RrType::ANY) => write!(f, "delete all rrsets from name '{owner}'"),
             (Class::ANY, rtype) => write!(f, "deleting rrset at '{owner}' {rtype}"),
