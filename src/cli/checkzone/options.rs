@@ -1,0 +1,245 @@
+//! The command line of checkzone and compilezone, as BIND's tools read it.
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use crate::cli::getopt::{self, Step};
+use crate::clock;
+use crate::zone::check::{self, Check, Integrity};
+use crate::zonefile;
+
+/// What `program` does unless options say otherwise.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Writes the zone only if asked to.
+    Check,
+    /// Writes the zone, and is strict about names in it.
+    Compile,
+}
+
+/// The command line, understood.
+pub(super) struct Command {
+    pub(super) mode: Mode,
+    pub(super) quiet: bool,
+    pub(super) debug: bool,
+    pub(super) output: Option<OsString>,
+    pub(super) dump: bool,
+    pub(super) journal: Option<Option<OsString>>,
+    pub(super) reading: zonefile::Options,
+    pub(super) checking: check::Options,
+    pub(super) zone: OsString,
+    pub(super) file: Option<OsString>,
+}
+
+/// Why there is nothing to do: the exit code.
+pub(super) struct Exit(pub(super) i32);
+
+/// A message that ends the command.
+pub(super) fn fail(stderr: &mut dyn Write, message: impl std::fmt::Display) -> Exit {
+    let _ = writeln!(stderr, "{message}");
+    Exit(1)
+}
+
+/// BIND: two messages have no newline.
+fn fail_bare(stderr: &mut dyn Write, message: &str) -> Exit {
+    let _ = write!(stderr, "{message}");
+    Exit(1)
+}
+
+fn usage(mode: Mode, program: &str) -> String {
+    let output = if mode == Mode::Check { "[-o filename]" } else { "-o filename" };
+    format!(
+        "usage: {program} [-djqvD] [-c class] [-f inputformat] [-F outputformat] [-J filename] \
+         [-s (full|relative)] [-t directory] [-w directory] [-k (ignore|warn|fail)] [-m (ignore|warn|fail)] \
+         [-n (ignore|warn|fail)] [-r (ignore|warn|fail)] [-i (full|full-sibling|local|local-sibling|none)] \
+         [-M (ignore|warn|fail)] [-S (ignore|warn|fail)] [-W (ignore|warn)] {output} zonename [ (filename|-) ]"
+    )
+}
+
+fn mode_of(program: &str) -> Mode {
+    if program.contains("compilezone") { Mode::Compile } else { Mode::Check }
+}
+
+impl Command {
+    fn new(mode: Mode) -> Command {
+        // What is written will be served, so its names must be right.
+        let strict = if mode == Mode::Check { Check::Warn } else { Check::Fail };
+        Command {
+            mode,
+            quiet: false,
+            debug: false,
+            output: None,
+            dump: mode == Mode::Compile,
+            journal: None,
+            reading: zonefile::Options {
+                check_names: strict,
+                check_ns: strict,
+                now: u32::try_from(clock::unix_secs()).ok(),
+                ..zonefile::Options::default()
+            },
+            checking: check::Options {
+                integrity: Integrity::Full { sibling: true },
+                ..check::Options::default()
+            },
+            zone: OsString::new(),
+            file: None,
+        }
+    }
+
+    pub(super) fn parse(
+        program: &str,
+        args: &[OsString],
+        stdout: &mut dyn Write,
+        stderr: &mut dyn Write,
+    ) -> Result<Command, Exit> {
+        let mode = mode_of(program);
+        let mut command = Command::new(mode);
+        let mut options = getopt::Options::new("c:df:hi:jJ:k:L:l:m:n:qr:s:t:o:vw:DF:M:S:T:W:", args);
+        for step in options.by_ref() {
+            match step {
+                Step::Flag(b'v') => {
+                    let _ = writeln!(stdout, "{}", env!("CARGO_PKG_VERSION"));
+                    return Err(Exit(0));
+                }
+                Step::Flag(b'h') => {
+                    return Err(fail(stderr, usage(mode, program)));
+                }
+                Step::Flag(flag) => command.flag(flag),
+                Step::Value(letter, value) => command.value(letter, value, stderr)?,
+                Step::Unknown(letter) | Step::MissingArgument(letter) => {
+                    let letter = letter as char;
+                    let usage = usage(mode, program);
+                    return Err(fail(stderr, format_args!("{program}: invalid argument -{letter}\n{usage}")));
+                }
+            }
+        }
+        if mode == Mode::Compile && command.output.is_none() {
+            let usage = usage(mode, program);
+            return Err(fail(stderr, format_args!("output file required, but not specified\n{usage}")));
+        }
+        match options.operands() {
+            [zone] => command.zone = zone.clone(),
+            [zone, file] => {
+                command.zone = zone.clone();
+                command.file = Some(file.clone()).filter(|file| file != "-");
+            }
+            _ => return Err(fail(stderr, usage(mode, program))),
+        }
+        Ok(command)
+    }
+
+    fn flag(&mut self, flag: u8) {
+        match flag {
+            b'q' => self.quiet = true,
+            b'd' => self.debug = true,
+            b'D' => self.dump = true,
+            // -j: the journal beside the zone file, if there is one.
+            _ => self.journal = Some(None),
+        }
+    }
+
+    fn value(&mut self, letter: u8, value: OsString, stderr: &mut dyn Write) -> Result<(), Exit> {
+        let text = value.to_string_lossy().into_owned();
+        let level = |stderr: &mut dyn Write| match text.as_str() {
+            "ignore" => Ok(Check::Ignore),
+            "warn" => Ok(Check::Warn),
+            "fail" => Ok(Check::Fail),
+            _ => Err(fail(stderr, format_args!("invalid argument to -{}: {text}", letter as char))),
+        };
+        match letter {
+            b'c' => parse_class(&text, stderr)?,
+            b'f' | b'F' => parse_format(&text, stderr)?,
+            b'i' => {
+                self.checking.integrity = match text.as_str() {
+                    "full" => Integrity::Full { sibling: true },
+                    "full-sibling" => Integrity::Full { sibling: false },
+                    "local" => Integrity::Local { sibling: true },
+                    "local-sibling" => Integrity::Local { sibling: false },
+                    "none" => Integrity::None,
+                    _ => return Err(fail(stderr, format_args!("invalid argument to -i: {text}"))),
+                };
+            }
+            b'J' => self.journal = Some(Some(value)),
+            b'k' => self.reading.check_names = level(stderr)?,
+            b'L' => {
+                // The serial goes into the head of a raw file, which there is none of.
+                text.parse::<u32>().map_err(|_| fail_bare(stderr, "source serial number must be numeric"))?;
+            }
+            b'l' => {
+                let ttl = text.parse().map_err(|_| fail_bare(stderr, "maximum TTL must be numeric"))?;
+                self.reading.max_ttl = Some(ttl).filter(|&ttl| ttl > 0);
+            }
+            b'm' => {
+                self.reading.check_mx = level(stderr)?;
+                self.checking.mx = level(stderr)?;
+            }
+            b'n' => self.reading.check_ns = level(stderr)?,
+            b'M' => self.checking.mx_cname = level(stderr)?,
+            b'S' => self.checking.srv_cname = level(stderr)?,
+            b'r' => self.checking.duplicates = level(stderr)?,
+            b'T' => {
+                self.checking.spf = match text.as_str() {
+                    "ignore" => Check::Ignore,
+                    "warn" => Check::Warn,
+                    _ => return Err(fail(stderr, format_args!("invalid argument to -T: {text}"))),
+                };
+            }
+            b'W' => match text.as_str() {
+                "ignore" => self.reading.check_wildcard = Check::Ignore,
+                "warn" => self.reading.check_wildcard = Check::Warn,
+                // BIND: says nothing about any other word.
+                _ => {}
+            },
+            b's' => match text.as_str() {
+                "full" => {}
+                "relative" => return Err(fail(stderr, "style relative is not supported")),
+                _ => return Err(fail(stderr, format_args!("unknown or unsupported style: {text}"))),
+            },
+            b't' => {
+                let done = nix::unistd::chroot(value.as_os_str()).and_then(|()| nix::unistd::chdir("/"));
+                done.map_err(|errno| fail(stderr, dir_message("isc_dir_chroot", &text, errno)))?;
+            }
+            b'w' => {
+                let done = nix::unistd::chdir(value.as_os_str());
+                done.map_err(|errno| fail(stderr, dir_message("isc_dir_chdir", &text, errno)))?;
+            }
+            _ => self.output = Some(value),
+        }
+        Ok(())
+    }
+
+    /// Whether the zone goes to standard output, and what is said to standard error.
+    pub(super) fn dumps_to_stdout(&self) -> bool {
+        match &self.output {
+            Some(output) => output == "-",
+            None => self.dump,
+        }
+    }
+}
+
+fn parse_class(text: &str, stderr: &mut dyn Write) -> Result<(), Exit> {
+    match text.to_ascii_uppercase().as_str() {
+        "IN" | "CLASS1" => Ok(()),
+        "CH" | "CHAOS" | "HS" | "HESIOD" => Err(fail(stderr, format_args!("class {text} is not supported"))),
+        // BIND: exits without a word.
+        _ => Err(Exit(1)),
+    }
+}
+
+fn parse_format(text: &str, stderr: &mut dyn Write) -> Result<(), Exit> {
+    match text.strip_prefix("raw") {
+        _ if text == "text" => Ok(()),
+        Some("" | "=0" | "=1") => Err(fail(stderr, "file format raw is not supported")),
+        Some(version) if version.starts_with('=') => Err(fail(stderr, "unknown raw format version")),
+        _ => Err(fail(stderr, format_args!("unknown file format: {text}"))),
+    }
+}
+
+fn dir_message(function: &str, path: &str, errno: nix::Error) -> String {
+    let reason = match errno {
+        nix::Error::ENOENT | nix::Error::ENOTDIR => "file not found",
+        nix::Error::EPERM | nix::Error::EACCES => "permission denied",
+        other => other.desc(),
+    };
+    format!("{function}: {path}: {reason}")
+}
