@@ -27,7 +27,7 @@ impl Record {
 impl std::fmt::Display for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} {} {} ", self.owner, self.ttl, self.class, self.rtype)?;
-        f.write_str(&super::rdata::to_text(self.rtype, &self.rdata))
+        f.write_str(&super::rdata::to_text(self.class, self.rtype, &self.rdata))
     }
 }
 

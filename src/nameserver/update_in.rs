@@ -201,9 +201,11 @@ impl fmt::Display for Edit<'_> {
             (Class::ANY, RrType::ANY) => write!(f, "delete all rrsets from name '{owner}'"),
             (Class::ANY, rtype) => write!(f, "deleting rrset at '{owner}' {rtype}"),
             (Class::NONE, rtype) => {
-                write!(f, "deleting an RR at {owner} {rtype} {}", rdata::to_text(rtype, rdata))
+                write!(f, "deleting an RR at {owner} {rtype} {}", rdata::to_text(Class::IN, rtype, rdata))
             }
-            (_, rtype) => write!(f, "adding an RR at '{owner}' {rtype} {}", rdata::to_text(rtype, rdata)),
+            (_, rtype) => {
+                write!(f, "adding an RR at '{owner}' {rtype} {}", rdata::to_text(Class::IN, rtype, rdata))
+            }
         }
     }
 }

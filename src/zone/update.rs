@@ -169,7 +169,7 @@ fn move_serial(contents: &mut Contents) -> Option<()> {
 fn check_form(request: &UpdateRequest) -> Result<(), Rcode> {
     let is_readable = |record: &Record| match record.rtype {
         RrType(0) => false,
-        rtype => rtype.is_meta() || rdata::check(rtype, &record.rdata).is_ok(),
+        rtype => rtype.is_meta() || rdata::check(Class::IN, rtype, &record.rdata).is_ok(),
     };
     let prerequisites = request.prerequisites.iter().all(|record| match record.class {
         Class::ANY | Class::NONE => record.rdata.is_empty(),

@@ -44,7 +44,8 @@ pub(crate) fn record(apex: &Name, text: &str) -> Record {
         .collect();
     let mut wire = Vec::new();
     if !tokens.is_empty() {
-        rdata::from_text(rtype, &tokens, apex, &mut wire).unwrap_or_else(|error| panic!("{error}: {text}"));
+        rdata::from_text(Class::IN, rtype, &tokens, apex, &mut wire)
+            .unwrap_or_else(|error| panic!("{error}: {text}"));
     }
     let ttl = ttl.parse().unwrap_or_else(|_| panic!("TTL {ttl}: {text}"));
     Record { owner, rtype, class, ttl, rdata: wire.into() }

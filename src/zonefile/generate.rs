@@ -12,7 +12,7 @@ use super::RecordRef;
 use super::diagnostics::Kind;
 use super::lexer::{LexError, Lexer, Line};
 use super::reader::{File, Head, Reader, Step};
-use crate::dns::{Name, RrType, name, rdata};
+use crate::dns::{Class, Name, RrType, name, rdata};
 
 /// Numbers from `start` to `stop`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +189,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             made.join_pairs(0, lexer.file());
         }
         let mut octets = Vec::new();
-        let parsed = rdata::from_text(head.rtype, &made.tokens, &file.origin, &mut octets);
+        let parsed = rdata::from_text(Class::IN, head.rtype, &made.tokens, &file.origin, &mut octets);
         let reason = parsed.map_err(|error| error.reason).err().or(made.error.map(LexError::reason));
         if let Some(reason) = reason {
             return Err(self.error(file, line.number, fail(reason)));

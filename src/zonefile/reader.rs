@@ -389,7 +389,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
 
     fn rdata(&mut self, file: &mut File, line: &Line<'_>, head: &Head, octets: &mut Vec<u8>) -> Step<()> {
         let tokens = &line.tokens[head.rdata_at..];
-        let parsed = rdata::from_text(head.rtype, tokens, &file.origin, octets);
+        let parsed = rdata::from_text(Class::IN, head.rtype, tokens, &file.origin, octets);
         let failure = match (parsed, line.error) {
             (Err(error), None) => Some((error.token, error.reason)),
             (Err(error), Some(_)) if error.token < tokens.len() => Some((error.token, error.reason)),

@@ -1,7 +1,7 @@
 //! Zone text in, records and diagnostics out. Expected texts are those of named-checkzone 9.18.49.
 
 use super::*;
-use crate::dns::rdata;
+use crate::dns::{Class, rdata};
 
 /// Lines 1 to 3 of every zone here.
 const HEAD: &str = "$TTL 3600\n@ SOA ns h 1 2h 15m 2w 1h\n@ NS ns\n";
@@ -16,8 +16,8 @@ fn read_text(text: &str, options: &Options) -> (Vec<String>, Vec<String>) {
     let outcome = read_bytes(text.as_bytes(), "f", &zone(), options, |record| {
         let owner = Name::from_wire(record.owner).expect("owners are legal names");
         assert!(owner.is_at_or_below(&zone()));
-        assert_eq!(rdata::check(record.rtype, record.rdata), Ok(()));
-        let text = rdata::to_text(record.rtype, record.rdata);
+        assert_eq!(rdata::check(Class::IN, record.rtype, record.rdata), Ok(()));
+        let text = rdata::to_text(Class::IN, record.rtype, record.rdata);
         records.push(format!("{owner} {} {} {text}", record.ttl, record.rtype));
     });
     assert_eq!(outcome.records, records.len() as u64);

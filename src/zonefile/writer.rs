@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::dns::{RrType, Rrset, name, rdata};
+use crate::dns::{Class, RrType, Rrset, name, rdata};
 use crate::zone::Contents;
 
 /// Where TTL and RDATA begin in a line.
@@ -83,7 +83,7 @@ pub fn write_record(owner: &[u8], rtype: RrType, ttl: u32, rdata: &[u8], out: &m
     line.indent(0);
     line.put(|text| rdata::write_mnemonic(rtype, text));
     line.indent(RDATA_COLUMN);
-    rdata::write_text(rtype, rdata, out);
+    rdata::write_text(Class::IN, rtype, rdata, out);
     out.push('\n');
 }
 

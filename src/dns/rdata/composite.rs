@@ -19,6 +19,17 @@ pub(super) fn key_flags(input: &mut Input<'_>) -> Parsed<u16> {
     flags.ok_or_else(|| input.bad(if numeric { "out of range" } else { "unknown flag" }))
 }
 
+/// A Chaosnet address: 16 bits in octal.
+pub(super) fn chaos_address(input: &mut Input<'_>) -> Parsed<u16> {
+    let token = input.word()?;
+    let octal = !token.is_empty() && token.iter().all(|byte| (b'0'..=b'7').contains(byte));
+    if !octal {
+        return Err(input.bad("not a valid number"));
+    }
+    let value = std::str::from_utf8(token).ok().and_then(|digits| u16::from_str_radix(digits, 8).ok());
+    value.ok_or_else(|| input.bad("out of range"))
+}
+
 pub(super) fn salt(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
     let token = input.word()?;
     let at = out.len();

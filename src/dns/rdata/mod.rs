@@ -14,6 +14,10 @@
 //! Not here: tokens (`zonefile::lexer`), the compression of names that are sent (`wire::Writer`, which asks
 //! [`names`]), rules between records (`zone::check`).
 //!
+//! The class matters for the types whose RDATA RFC 1035 leaves to the class (A and most types of class IN): in
+//! classes CH and HS a zone can be read, checked and written, so text and [`check`] ask for the class. The
+//! functions of the wire ([`read_wire`], [`names`], [`canonical`]) speak of class IN, the only one that is served.
+//!
 //! Caveats: a type without a row is opaque and written as RFC 3597 has it; so are the types whose own
 //! presentation format nobody writes (NULL, ATMA, A6, and the meta types).
 
@@ -36,7 +40,7 @@ mod tests;
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{Name, RrType, wire::Reader};
+use super::{Class, Name, RrType, wire::Reader};
 pub use text::parse_ttl;
 pub(crate) use text::{name_reason, unescape_all as unescape};
 
@@ -71,25 +75,26 @@ pub struct BadRdata;
 /// Appends uncompressed RDATA to `out`; on an error `out` is as before. Relative names are completed by
 /// `origin`. Every type may be written as `\# length hex` (RFC 3597 §5).
 pub fn from_text(
+    class: Class,
     rtype: RrType,
     tokens: &[Token<'_>],
     origin: &Name,
     out: &mut Vec<u8>,
 ) -> Result<(), RdataTextError> {
     let start = out.len();
-    text::parse(rtype, tokens, origin, out).inspect_err(|_| out.truncate(start))
+    text::parse(class, rtype, tokens, origin, out).inspect_err(|_| out.truncate(start))
 }
 
 /// The presentation format, as BIND prints it on one line.
-pub fn to_text(rtype: RrType, rdata: &[u8]) -> String {
+pub fn to_text(class: Class, rtype: RrType, rdata: &[u8]) -> String {
     let mut out = String::new();
-    write_text(rtype, rdata, &mut out);
+    write_text(class, rtype, rdata, &mut out);
     out
 }
 
 /// Appends what [`to_text`] returns.
-pub fn write_text(rtype: RrType, rdata: &[u8], out: &mut String) {
-    print::write(rtype, rdata, out);
+pub fn write_text(class: Class, rtype: RrType, rdata: &[u8], out: &mut String) {
+    print::write(class, rtype, rdata, out);
 }
 
 /// Reads `rdlen` octets at the reader, expands compression where the type may have it, checks the form, and
@@ -107,8 +112,8 @@ pub fn read_wire(
 }
 
 /// Checks uncompressed RDATA.
-pub fn check(rtype: RrType, rdata: &[u8]) -> Result<(), BadRdata> {
-    walk::check(rtype, rdata)
+pub fn check(class: Class, rtype: RrType, rdata: &[u8]) -> Result<(), BadRdata> {
+    walk::check(class, rtype, rdata)
 }
 
 /// Canonical form: names lower-cased where the type asks for it (RFC 4034 §6.2, RFC 6840 §5.1).

@@ -7,15 +7,16 @@ use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXUPPER};
 
 use super::table::{self, Field};
 use super::{apl, bitmap, key, loc, svcb, time, walk};
-use crate::dns::{RrType, name};
+use crate::dns::{Class, RrType, name};
 
 /// BIND splits long base64 and hexadecimal into words of this many characters.
 const WORD_CHARS: usize = 56;
 
 /// See [`super::write_text`].
-pub(super) fn write(rtype: RrType, rdata: &[u8], out: &mut String) {
+pub(super) fn write(class: Class, rtype: RrType, rdata: &[u8], out: &mut String) {
     let start = out.len();
-    if table::fields(rtype) == [Field::Opaque] || !write_fields(rtype, rdata, out) {
+    let fields = table::fields(class, rtype);
+    if fields == [Field::Opaque] || !write_fields(fields, rdata, out) {
         out.truncate(start);
         write_generic(rdata, out);
     }
@@ -34,10 +35,10 @@ fn write_generic(rdata: &[u8], out: &mut String) {
 }
 
 /// False if the RDATA is not well formed or has no form of its own; then a part may have been written.
-fn write_fields(rtype: RrType, rdata: &[u8], out: &mut String) -> bool {
+fn write_fields(fields: &[Field], rdata: &[u8], out: &mut String) -> bool {
     let start = out.len();
     let mut at = 0;
-    for &field in table::fields(rtype) {
+    for &field in fields {
         let Some(length) = walk::extent(field, rdata, at) else { return false };
         let before = out.len();
         separate(start, out);
@@ -72,6 +73,7 @@ fn write_field(field: Field, bytes: &[u8], out: &mut String) -> bool {
         Field::TypeCovered => write_type(RrType(be16(bytes)), out),
         Field::NamedAlgorithm => write_named(key::ALGORITHMS, u16::from(bytes[0]), out),
         Field::CertType => write_named(key::CERT_TYPES, be16(bytes), out),
+        Field::ChaosAddress => write!(out, "{:o}", be16(bytes)).expect("writing to a String does not fail"),
         Field::Ipv4 => write_ipv4(bytes, out),
         Field::Ipv6 => write_ipv6(bytes, out),
         Field::OptionalCharString if bytes.is_empty() => {}

@@ -3,7 +3,7 @@
 //! A type is supported by adding a row here. Rows are sorted by type number; two indexes, by number and by
 //! mnemonic, are computed from them at compile time.
 
-use crate::dns::RrType;
+use crate::dns::{Class, RrType};
 
 /// How a domain name in RDATA is treated on the wire and in canonical form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub(super) enum Field {
     KeyProtocol,
     /// The key itself: base64 to the end, absent when the flags four octets before say "no key".
     KeyMaterial,
+    /// Two octets, octal (A in class CH).
+    ChaosAddress,
     /// Four octets, dotted quad.
     Ipv4,
     /// Sixteen octets, RFC 5952.
@@ -121,6 +123,8 @@ pub(super) enum Field {
 pub(super) struct Row {
     pub(super) number: u16,
     pub(super) mnemonic: &'static str,
+    /// Whether BIND knows the fields in class IN only; in others the type is opaque.
+    internet_only: bool,
     pub(super) fields: &'static [Field],
 }
 
@@ -128,7 +132,12 @@ use Field::*;
 use NameUse::*;
 
 const fn row(number: u16, mnemonic: &'static str, fields: &'static [Field]) -> Row {
-    Row { number, mnemonic, fields }
+    Row { number, mnemonic, internet_only: false, fields }
+}
+
+/// A type whose fields are those of class IN (RFC 3597 §2 allows types to differ by class).
+const fn internet_row(number: u16, mnemonic: &'static str, fields: &'static [Field]) -> Row {
+    Row { number, mnemonic, internet_only: true, fields }
 }
 
 const ONE_NAME: &[Field] = &[Name(Rfc1035)];
@@ -137,11 +146,13 @@ const KEY_LIKE: &[Field] = &[KeyFlags, KeyProtocol, Algorithm, KeyMaterial];
 const DS_LIKE: &[Field] = &[U16, Algorithm, DigestType, Digest];
 const TLSA_LIKE: &[Field] = &[U8, U8, U8, Hex];
 const SVCB_LIKE: &[Field] = &[U16, Name(Plain), SvcParams];
+/// A domain name and a 16-bit address in octal, as RFC 1035 §3.3 leaves it to class CH.
+const CHAOS_A: &[Field] = &[Name(Rfc1035), ChaosAddress];
 const OPAQUE: &[Field] = &[Opaque];
 
 /// Every type with a mnemonic, by number.
 pub(super) static ROWS: &[Row] = &[
-    row(1, "A", &[Ipv4]),
+    internet_row(1, "A", &[Ipv4]),
     row(2, "NS", ONE_NAME),
     row(3, "MD", ONE_NAME),
     row(4, "MF", ONE_NAME),
@@ -151,7 +162,7 @@ pub(super) static ROWS: &[Row] = &[
     row(8, "MG", ONE_NAME),
     row(9, "MR", ONE_NAME),
     row(10, "NULL", OPAQUE),
-    row(11, "WKS", &[Services]),
+    internet_row(11, "WKS", &[Services]),
     row(12, "PTR", ONE_NAME),
     row(13, "HINFO", &[CharString, CharString]),
     row(14, "MINFO", &[Name(Rfc1035), Name(Rfc1035)]),
@@ -162,34 +173,34 @@ pub(super) static ROWS: &[Row] = &[
     row(19, "X25", &[Digits]),
     row(20, "ISDN", &[CharString, OptionalCharString]),
     row(21, "RT", &[U16, Name(Expanded)]),
-    row(22, "NSAP", &[Nsap]),
-    row(23, "NSAP-PTR", &[Name(Plain)]),
+    internet_row(22, "NSAP", &[Nsap]),
+    internet_row(23, "NSAP-PTR", &[Name(Plain)]),
     row(24, "SIG", &[TypeCovered, Algorithm, U8, U32, Time, Time, U16, Name(Expanded), Base64]),
     row(25, "KEY", KEY_LIKE),
-    row(26, "PX", &[U16, Name(Expanded), Name(Expanded)]),
+    internet_row(26, "PX", &[U16, Name(Expanded), Name(Expanded)]),
     row(27, "GPOS", &[CharString, CharString, CharString]),
-    row(28, "AAAA", &[Ipv6]),
+    internet_row(28, "AAAA", &[Ipv6]),
     row(29, "LOC", &[Location]),
     row(30, "NXT", &[Name(Expanded), OldBitmap]),
-    row(31, "EID", &[Hex]),
-    row(32, "NIMLOC", &[Hex]),
-    row(33, "SRV", &[U16, U16, U16, Name(Expanded)]),
-    row(34, "ATMA", OPAQUE),
+    internet_row(31, "EID", &[Hex]),
+    internet_row(32, "NIMLOC", &[Hex]),
+    internet_row(33, "SRV", &[U16, U16, U16, Name(Expanded)]),
+    internet_row(34, "ATMA", OPAQUE),
     row(35, "NAPTR", &[U16, U16, CharString, CharString, Regexp, Name(Expanded)]),
-    row(36, "KX", &[U16, Name(Lowered)]),
+    internet_row(36, "KX", &[U16, Name(Lowered)]),
     row(37, "CERT", &[CertType, U16, NamedAlgorithm, Base64]),
-    row(38, "A6", OPAQUE),
+    internet_row(38, "A6", OPAQUE),
     row(39, "DNAME", &[Name(Lowered)]),
     row(40, "SINK", &[U8, U8, U8, Base64]),
     row(41, "OPT", OPAQUE),
-    row(42, "APL", &[Prefixes]),
+    internet_row(42, "APL", &[Prefixes]),
     row(43, "DS", DS_LIKE),
     row(44, "SSHFP", &[U8, U8, Fingerprint]),
     row(45, "IPSECKEY", &[U8, IpsecGateway, Base64]),
     row(46, "RRSIG", &[TypeCovered, Algorithm, U8, U32, Time, Time, U16, Name(Lowered), Base64]),
     row(47, "NSEC", &[Name(Plain), Bitmap]),
     row(48, "DNSKEY", KEY_LIKE),
-    row(49, "DHCID", &[Base64]),
+    internet_row(49, "DHCID", &[Base64]),
     row(50, "NSEC3", &[U8, U8, U16, Salt, HashedOwner, OptionalBitmap]),
     row(51, "NSEC3PARAM", &[U8, U8, U16, Salt]),
     row(52, "TLSA", TLSA_LIKE),
@@ -203,8 +214,8 @@ pub(super) static ROWS: &[Row] = &[
     row(61, "OPENPGPKEY", &[Base64]),
     row(62, "CSYNC", &[U32, U16, OptionalBitmap]),
     row(63, "ZONEMD", &[U32, U8, U8, ZoneDigest]),
-    row(64, "SVCB", SVCB_LIKE),
-    row(65, "HTTPS", SVCB_LIKE),
+    internet_row(64, "SVCB", SVCB_LIKE),
+    internet_row(65, "HTTPS", SVCB_LIKE),
     row(99, "SPF", TEXT),
     row(100, "UINFO", OPAQUE),
     row(101, "UID", OPAQUE),
@@ -308,9 +319,20 @@ pub(super) fn by_mnemonic(text: &[u8]) -> Option<&'static Row> {
     None
 }
 
-/// The fields of a type; a type without a row is opaque.
-pub(super) fn fields(rtype: RrType) -> &'static [Field] {
-    by_number(rtype).map_or(OPAQUE, |row| row.fields)
+/// The fields of a type; those of an unknown type are opaque.
+pub(super) fn fields(class: Class, rtype: RrType) -> &'static [Field] {
+    known_fields(class, rtype).unwrap_or(OPAQUE)
+}
+
+/// The fields of a type that is known in this class. NONE and ANY stand for the class of a zone, which is IN.
+pub(super) fn known_fields(class: Class, rtype: RrType) -> Option<&'static [Field]> {
+    let row = by_number(rtype)?;
+    match (class, rtype) {
+        (Class::IN | Class::NONE | Class::ANY, _) => Some(row.fields),
+        (Class::CH, RrType::A) => Some(CHAOS_A),
+        (Class::HS, RrType::A) => Some(row.fields),
+        _ => (!row.internet_only).then_some(row.fields),
+    }
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ fn rtype(mnemonic: &str) -> RrType {
 
 fn wire(kind: &str, text: &str) -> Result<Vec<u8>, RdataTextError> {
     let mut out = Vec::new();
-    from_text(rtype(kind), &tokens(text), &"example.".parse().unwrap(), &mut out)?;
+    from_text(Class::IN, rtype(kind), &tokens(text), &"example.".parse().unwrap(), &mut out)?;
     Ok(out)
 }
 
@@ -221,8 +221,8 @@ const TEXTS: &[(&str, &str, &str)] = &[
 fn every_type_goes_from_text_to_wire_and_back() {
     for &(kind, written, printed) in TEXTS {
         let octets = wire(kind, written).unwrap_or_else(|error| panic!("{kind} {written}: {error:?}"));
-        assert_eq!(check(rtype(kind), &octets), Ok(()), "{kind} {written}");
-        assert_eq!(to_text(rtype(kind), &octets), printed, "{kind}");
+        assert_eq!(check(Class::IN, rtype(kind), &octets), Ok(()), "{kind} {written}");
+        assert_eq!(to_text(Class::IN, rtype(kind), &octets), printed, "{kind}");
         assert_eq!(wire(kind, printed).as_ref(), Ok(&octets), "{kind} {printed}");
         let mut reader = Reader::new(&octets, 0);
         let mut read = Vec::new();
@@ -334,6 +334,31 @@ fn bad_text_is_refused_where_and_why_bind_says() {
 }
 
 #[test]
+fn classes_other_than_in_have_their_own_address_and_know_fewer_types() {
+    let parse = |class: Class, kind: &str, text: &str| {
+        let mut out = Vec::new();
+        let parsed = from_text(class, rtype(kind), &tokens(text), &"example.".parse().unwrap(), &mut out);
+        parsed.map(|()| (to_text(class, rtype(kind), &out), out)).map_err(|error| (error.token, error.reason))
+    };
+    let good = |class: Class, kind: &str, text: &str, printed: &str, octets: &[u8]| {
+        assert_eq!(parse(class, kind, text), Ok((printed.into(), octets.to_vec())), "{class} {kind} {text}");
+        assert_eq!(check(class, rtype(kind), octets), Ok(()), "{class} {kind} {text}");
+    };
+    let bad = |class: Class, kind: &str, text: &str, token: usize, reason: &'static str| {
+        assert_eq!(parse(class, kind, text), Err((token, reason)), "{class} {kind} {text}");
+    };
+    good(Class::CH, "A", "a 777", "a.example. 777", b"\x01a\x07example\0\x01\xff");
+    bad(Class::CH, "A", "a 8", 1, "not a valid number");
+    bad(Class::CH, "A", "a 200000", 1, "out of range");
+    bad(Class::CH, "A", "1.2.3.4", 1, "unexpected end of input");
+    good(Class::HS, "A", "1.2.3.4", "1.2.3.4", &[1, 2, 3, 4]);
+    good(Class::CH, "TXT", "a", "\"a\"", b"\x01a");
+    good(Class::CH, "AAAA", "\\# 1 00", "\\# 1 00", &[0]);
+    bad(Class::CH, "AAAA", "::1", 0, "unknown class/type");
+    bad(Class(77), "A", "1.2.3.4", 0, "unknown class/type");
+}
+
+#[test]
 fn ttls_may_have_units() {
     for (text, expected) in [
         ("0", Ok(0)),
@@ -371,8 +396,9 @@ fn compressed_names_are_expanded_where_a_receiver_must() {
 
 #[test]
 fn canonical_form_lowers_the_names_of_rfc_4034_only() {
-    let lowered =
-        |kind: &str, text: &str| to_text(rtype(kind), &canonical(rtype(kind), &wire(kind, text).unwrap()));
+    let lowered = |kind: &str, text: &str| {
+        to_text(Class::IN, rtype(kind), &canonical(rtype(kind), &wire(kind, text).unwrap()))
+    };
     assert_eq!(lowered("MX", "10 MaIl"), "10 mail.example.");
     assert_eq!(lowered("DNAME", "A.B."), "a.b.");
     assert_eq!(lowered("SRV", "1 2 3 A."), "1 2 3 a.");
@@ -437,15 +463,15 @@ fn octets_that_are_nobodys_never_panic_and_what_passes_can_be_written() {
         }
         let _ = canonical(kind, &octets);
         let _ = names(kind, &octets).count();
-        let text = to_text(kind, &octets);
+        let text = to_text(Class::IN, kind, &octets);
         let rdlen = random.below(octets.len() + 2);
         let _ = read_wire(kind, rdlen, &mut Reader::new(&octets, 0), &mut Vec::new());
-        if check(kind, &octets).is_err() {
+        if check(Class::IN, kind, &octets).is_err() {
             continue;
         }
         assert!(names(kind, &octets).all(|n| name::wire_len(&octets[n.offset..]) == Some(n.length)));
         let mut again = Vec::new();
-        from_text(kind, &tokens(&text), &Name::root(), &mut again)
+        from_text(Class::IN, kind, &tokens(&text), &Name::root(), &mut again)
             .unwrap_or_else(|error| panic!("{kind} {octets:02x?} {text}: {error:?}"));
         assert_eq!(canonical(kind, &again), canonical(kind, &octets), "{kind} {text}");
     }
@@ -465,8 +491,13 @@ fn text_that_is_nobodys_never_panics() {
         let parts: Vec<Token<'_>> =
             text.split(|&b| b == b' ').map(|text| Token { text, quoted: text.starts_with(b"\"") }).collect();
         let mut out = Vec::new();
-        if from_text(rtype(kind), &parts, &Name::root(), &mut out).is_ok() {
-            assert_eq!(check(rtype(kind), &out), Ok(()), "{kind} {}", String::from_utf8_lossy(&text));
+        if from_text(Class::IN, rtype(kind), &parts, &Name::root(), &mut out).is_ok() {
+            assert_eq!(
+                check(Class::IN, rtype(kind), &out),
+                Ok(()),
+                "{kind} {}",
+                String::from_utf8_lossy(&text)
+            );
         } else {
             assert!(out.is_empty());
         }

@@ -8,7 +8,7 @@ use data_encoding::{BASE64, HEXUPPER_PERMISSIVE};
 use super::key::{self, Mnemonics};
 use super::table::{self, Field};
 use super::{RdataTextError, Token, apl, bitmap, composite, from_mnemonic, loc, naptr, svcb, time, walk};
-use crate::dns::{Name, RrType, name};
+use crate::dns::{Class, Name, RrType, name};
 
 /// The tokens behind the type mnemonic, taken one by one.
 pub(super) struct Input<'a> {
@@ -134,17 +134,23 @@ impl<'a> Input<'a> {
 }
 
 /// See [`super::from_text`].
-pub(super) fn parse(rtype: RrType, tokens: &[Token<'_>], origin: &Name, out: &mut Vec<u8>) -> Parsed<()> {
+pub(super) fn parse(
+    class: Class,
+    rtype: RrType,
+    tokens: &[Token<'_>],
+    origin: &Name,
+    out: &mut Vec<u8>,
+) -> Parsed<()> {
     let mut input = Input { tokens, at: 0, origin };
     let start = out.len();
     if tokens.first().is_some_and(|token| token.text == b"\\#" && !token.quoted) {
         input.at = 1;
-        parse_generic(rtype, &mut input, out)?;
+        parse_generic(class, rtype, &mut input, out)?;
     } else {
-        let Some(row) = table::by_number(rtype) else {
+        let Some(fields) = table::known_fields(class, rtype) else {
             return Err(RdataTextError { token: 0, reason: "unknown class/type" });
         };
-        for &field in row.fields {
+        for &field in fields {
             parse_field(field, &mut input, start, out)?;
         }
     }
@@ -158,7 +164,7 @@ pub(super) fn parse(rtype: RrType, tokens: &[Token<'_>], origin: &Name, out: &mu
 }
 
 /// `\# length hex...` (RFC 3597 §5), which must still be legal RDATA of a known type.
-fn parse_generic(rtype: RrType, input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+fn parse_generic(class: Class, rtype: RrType, input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
     if rtype.is_meta() {
         return Err(input.behind("invalid use of a meta type"));
     }
@@ -174,7 +180,7 @@ fn parse_generic(rtype: RrType, input: &mut Input<'_>, out: &mut Vec<u8>) -> Par
         std::cmp::Ordering::Less => Err(input.behind("unexpected end of input")),
         std::cmp::Ordering::Greater => Err(input.behind("ran out of space")),
         std::cmp::Ordering::Equal => {
-            walk::check(rtype, &out[start..]).map_err(|_| input.behind("unexpected end of input"))
+            walk::check(class, rtype, &out[start..]).map_err(|_| input.behind("unexpected end of input"))
         }
     }
 }
@@ -214,6 +220,7 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
                 input.base64(out)?;
             }
         }
+        Field::ChaosAddress => out.extend(composite::chaos_address(input)?.to_be_bytes()),
         Field::Ipv4 => out.extend(input.ipv4()?.octets()),
         Field::Ipv6 => out.extend(input.ipv6()?.octets()),
         Field::CharString => char_string(input, out)?,

@@ -2,7 +2,7 @@
 
 use super::table::{self, Field, NameUse};
 use super::{BadRdata, EmbeddedName, apl, bitmap, loc, svcb};
-use crate::dns::{RrType, name, wire::Reader};
+use crate::dns::{Class, RrType, name, wire::Reader};
 
 /// Longest RDATA: RDLENGTH has two octets.
 pub(super) const RDATA_BYTES_MAX: usize = 65_535;
@@ -18,7 +18,7 @@ pub(super) fn extent(field: Field, rdata: &[u8], at: usize) -> Option<usize> {
         Field::U8 | Field::Algorithm | Field::NamedAlgorithm | Field::DigestType | Field::KeyProtocol => {
             fixed(1)
         }
-        Field::U16 | Field::TypeCovered | Field::CertType | Field::KeyFlags => fixed(2),
+        Field::U16 | Field::TypeCovered | Field::CertType | Field::KeyFlags | Field::ChaosAddress => fixed(2),
         Field::U32 | Field::Period | Field::Time | Field::Ipv4 => fixed(4),
         Field::Eui48 => fixed(6),
         Field::Eui64 | Field::Ilnp64 => fixed(8),
@@ -135,12 +135,12 @@ fn host_identity(rest: &[u8]) -> Option<usize> {
 }
 
 /// See [`super::check`].
-pub(super) fn check(rtype: RrType, rdata: &[u8]) -> Result<(), BadRdata> {
+pub(super) fn check(class: Class, rtype: RrType, rdata: &[u8]) -> Result<(), BadRdata> {
     if rdata.len() > RDATA_BYTES_MAX {
         return Err(BadRdata);
     }
     let mut at = 0;
-    for &field in table::fields(rtype) {
+    for &field in table::fields(class, rtype) {
         at += extent(field, rdata, at).ok_or(BadRdata)?;
     }
     if at == rdata.len() { Ok(()) } else { Err(BadRdata) }
@@ -154,7 +154,7 @@ pub(super) fn read(
     out: &mut Vec<u8>,
 ) -> Result<(), BadRdata> {
     let start = out.len();
-    let fields = table::fields(rtype);
+    let fields = table::fields(Class::IN, rtype);
     let expands =
         |field: &Field| matches!(field, Field::Name(NameUse::Rfc1035) | Field::Name(NameUse::Expanded));
     if fields.iter().any(expands) {
@@ -176,14 +176,14 @@ pub(super) fn read(
     } else {
         out.extend_from_slice(reader.bytes(rdlen).map_err(|_| BadRdata)?);
     }
-    check(rtype, &out[start..])
+    check(Class::IN, rtype, &out[start..])
 }
 
 /// See [`super::canonical`].
 pub(super) fn canonical(rtype: RrType, rdata: &[u8]) -> Vec<u8> {
     let mut form = rdata.to_vec();
     let mut at = 0;
-    for &field in table::fields(rtype) {
+    for &field in table::fields(Class::IN, rtype) {
         let Some(length) = extent(field, rdata, at) else { break };
         if matches!(field, Field::Name(NameUse::Rfc1035 | NameUse::Expanded | NameUse::Lowered)) {
             form[at..at + length].make_ascii_lowercase();
@@ -198,7 +198,7 @@ pub(super) fn has_plain_names(rtype: RrType) -> bool {
     let is_plain = |field: &Field| {
         matches!(field, Field::Name(NameUse::Plain) | Field::Names | Field::IpsecGateway | Field::Relay)
     };
-    table::fields(rtype).iter().any(is_plain)
+    table::fields(Class::IN, rtype).iter().any(is_plain)
 }
 
 /// See [`super::names`].
@@ -210,7 +210,7 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     pub(super) fn new(rtype: RrType, rdata: &'a [u8]) -> Names<'a> {
-        let fields = table::fields(rtype);
+        let fields = table::fields(Class::IN, rtype);
         // What stands behind the last name need not be walked.
         let is_named = |field: &Field| {
             matches!(field, Field::Name(_) | Field::Names | Field::IpsecGateway | Field::Relay)

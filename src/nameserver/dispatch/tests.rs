@@ -23,7 +23,7 @@ fn record(owner: &str, rtype: RrType, text: &str) -> Record {
     let tokens: Vec<rdata::Token<'_>> =
         text.split(' ').map(|token| rdata::Token { text: token.as_bytes(), quoted: false }).collect();
     let mut wire = Vec::new();
-    rdata::from_text(rtype, &tokens, &Name::root(), &mut wire).expect("legal RDATA");
+    rdata::from_text(Class::IN, rtype, &tokens, &Name::root(), &mut wire).expect("legal RDATA");
     Record::new(name(owner), rtype, 300, wire)
 }
 

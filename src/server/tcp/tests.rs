@@ -31,7 +31,7 @@ fn zone(records: u32) -> Zone {
     let mut soa = Vec::new();
     let tokens = ["ns.example.com.", "host.example.com.", "7", "3600", "900", "604800", "300"]
         .map(|text| rdata::Token { text: text.as_bytes(), quoted: false });
-    rdata::from_text(RrType::SOA, &tokens, &Name::root(), &mut soa).expect("a legal SOA");
+    rdata::from_text(Class::IN, RrType::SOA, &tokens, &Name::root(), &mut soa).expect("a legal SOA");
     contents.push(apex.as_wire(), RrType::SOA, 300, &soa).expect("in the zone");
     for i in 0..records {
         let owner = name(&format!("host{i}.example.com."));
