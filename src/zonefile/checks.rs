@@ -13,7 +13,8 @@ use crate::dns::{Name, RrType, name, rdata};
 
 impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     /// Whether the type may stand here at all. Only SOA elsewhere than at the apex ends the line.
-    pub(super) fn check_place(&mut self, file: &File, line: &Line<'_>, rtype: RrType) -> Step<()> {
+    pub(super) fn check_place(&mut self, file: &File, line: &Line<'_>, head: &Head) -> Step<()> {
+        let rtype = head.rtype;
         let at_apex = || file.owner.eq_ignore_ascii_case(self.zone.as_wire());
         // MD and MF are obsolete (RFC 973).
         let kind = match rtype.0 {
@@ -25,7 +26,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         };
         if let Some(kind) = kind {
             let gives_up = !matches!(kind, Kind::MetaType(_));
-            self.report(file, line.number, Severity::Error, kind);
+            self.report(file, line.from_start(head.type_at), Severity::Error, kind);
             if gives_up {
                 return Err(GiveUp);
             }
@@ -33,7 +34,9 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         // A wrong owner of NSEC3 breaks the chain, whatever check-names says.
         let check = if rtype == RrType::NSEC3 { Check::Fail } else { self.options.check_names };
         if check != Check::Ignore && !file.drop && !hostname::is_owner(&file.owner, rtype) {
-            self.report(file, line.number, severity(check), Kind::BadOwner(file.owner_name()));
+            let at = if line.starts_blank { head.type_at } else { 0 };
+            let kind = Kind::BadOwner(file.owner_name());
+            self.report(file, line.from_start(at), severity(check), kind);
         }
         Ok(())
     }
@@ -45,7 +48,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         let target = self.token(file, line, index)?;
         if is_address(target) {
             let kind = Kind::NsIsAddress(String::from_utf8_lossy(target).into_owned());
-            self.report(file, line.number, severity(self.options.check_ns), kind);
+            self.report(file, line.from_start(index), severity(self.options.check_ns), kind);
         }
         Ok(())
     }
@@ -59,7 +62,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             return Ok(());
         }
         let text = String::from_utf8_lossy(target.text).into_owned();
-        let at = line.number_of(head.rdata_at + 1);
+        let at = line.at(head.rdata_at + 1);
         if self.options.check_mx == Check::Fail {
             let kind = Kind::Rdata { near: Near::Word(text), reason: "MX is an address" };
             return Err(self.error(file, at, kind));
@@ -85,7 +88,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
                 continue;
             }
             let Ok(found) = Name::from_wire(wire) else { break };
-            let at = line.number_of(head.rdata_at + token);
+            let at = line.at(head.rdata_at + token);
             if self.options.check_names == Check::Fail {
                 let near = near(line.tokens.get(head.rdata_at + token), line);
                 return Err(self.error(file, at, Kind::Rdata { near, reason: "bad name (check-names)" }));
@@ -95,18 +98,18 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         Ok(())
     }
 
-    pub(super) fn check_age(&mut self, file: &File, line: &Line<'_>, rtype: RrType, octets: &[u8]) {
+    pub(super) fn check_age(&mut self, file: &File, line: &Line<'_>, head: &Head, octets: &[u8]) {
         let expiry = octets.get(8..12).and_then(|octets| octets.first_chunk::<4>());
-        if let (RrType::RRSIG, Some(now), Some(expiry)) = (rtype, self.options.now, expiry) {
+        if let (RrType::RRSIG, Some(now), Some(expiry)) = (head.rtype, self.options.now, expiry) {
             // Serial number arithmetic (RFC 4034 §3.1.5).
             let is_over = (u32::from_be_bytes(*expiry).wrapping_sub(now) as i32) < 0;
             if is_over && !std::mem::replace(&mut self.warned_expired, true) {
-                self.warn(file, line.number, Kind::SignatureExpired);
+                self.warn(file, line.from_start(head.rdata_at + 4), Kind::SignatureExpired);
             }
         }
         // SIG and NXT (RFC 2535) have been replaced by RFC 4034's.
-        if matches!(rtype.0, 24 | 30) && !std::mem::replace(&mut self.warned_old_dnssec, true) {
-            self.warn(file, line.number, Kind::OldDnssec);
+        if matches!(head.rtype.0, 24 | 30) && !std::mem::replace(&mut self.warned_old_dnssec, true) {
+            self.warn(file, line.from_start(head.type_at), Kind::OldDnssec);
         }
     }
 }

@@ -25,10 +25,37 @@ pub struct Diagnostic {
     pub file: Arc<str>,
     /// Line number from 1, as BIND counts: where the token before the bad one ends.
     pub line: u32,
+    /// The bytes that are meant, where they are known; they may be on a later line than [`Self::line`].
+    pub span: Option<Span>,
     /// Whether the zone is refused.
     pub severity: Severity,
     /// What was noticed.
     pub kind: Kind,
+}
+
+/// Bytes of a file, counted from its start. Empty where something is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// Behind the last byte.
+    pub end: usize,
+}
+
+/// Where in a file something was noticed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// As [`Diagnostic::line`].
+    pub(super) line: u32,
+    /// As [`Diagnostic::span`].
+    pub(super) span: Option<Span>,
+}
+
+impl Place {
+    /// A line of which nothing more is known.
+    pub(super) fn line(line: u32) -> Place {
+        Place { line, span: None }
+    }
 }
 
 /// What stands at an error in RDATA.

@@ -146,15 +146,15 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
         self.check_class(file, line, found.class)?;
         let Some(range) = range(range_text) else {
-            return Err(self.error(file, line.number, Kind::GenerateRange(shown(range_text))));
+            return Err(self.error(file, line.from_start(1), Kind::GenerateRange(shown(range_text))));
         };
         let Some(rtype) = rdata::from_mnemonic(text) else {
-            return Err(self.error(file, line.number, Kind::GenerateType(shown(text))));
+            return Err(self.error(file, line.from_start(at), Kind::GenerateType(shown(text))));
         };
         if rtype.is_meta() {
-            return Err(self.error(file, line.number, Kind::GenerateMeta(shown(text))));
+            return Err(self.error(file, line.from_start(at), Kind::GenerateMeta(shown(text))));
         }
-        let head = Head { ttl_given: found.ttl_given, rtype, rdata_at: 0 };
+        let head = Head { ttl_at: found.ttl_at, rtype, type_at: at, rdata_at: at + 1 };
         for number in range.numbers() {
             self.generate_one(file, line, &head, owner, template.text, number)?;
         }
@@ -171,15 +171,16 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         number: u32,
     ) -> Step<()> {
         let fail = |reason| Kind::Generate(reason);
-        let owner = expand(owner, number).map_err(|reason| self.error(file, line.number, fail(reason)))?;
-        let text = expand(template, number).map_err(|reason| self.error(file, line.number, fail(reason)))?;
+        let (owner_at, template_at) = (line.from_start(2), line.from_start(head.rdata_at));
+        let owner = expand(owner, number).map_err(|reason| self.error(file, owner_at, fail(reason)))?;
+        let text = expand(template, number).map_err(|reason| self.error(file, template_at, fail(reason)))?;
         let mut wire = Vec::with_capacity(owner.len() + 32);
         if let Err(error) = name::parse_into(&owner, Some(file.origin.as_wire()), &mut wire) {
-            return Err(self.error(file, line.number, fail(rdata::name_reason(error))));
+            return Err(self.error(file, owner_at, fail(rdata::name_reason(error))));
         }
         if !name::is_at_or_below(&wire, self.zone.as_wire()) {
             let name = Name::from_wire(&wire).unwrap_or_else(|_| file.origin.clone());
-            self.warn(file, line.number, Kind::OutOfZone(name));
+            self.warn(file, owner_at, Kind::OutOfZone(name));
             return Ok(());
         }
         let mut lexer = Lexer::new(&text);
@@ -192,7 +193,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         let parsed = rdata::from_text(Class::IN, head.rtype, &made.tokens, &file.origin, &mut octets);
         let reason = parsed.map_err(|error| error.reason).err().or(made.error.map(LexError::reason));
         if let Some(reason) = reason {
-            return Err(self.error(file, line.number, fail(reason)));
+            return Err(self.error(file, template_at, fail(reason)));
         }
         // The names that are made are owners of their own; the current owner stays what it was.
         let mut generated = File::new(Arc::clone(&file.name), file.origin.clone());

@@ -8,6 +8,7 @@ use memchr::{memchr, memchr3};
 use nom::IResult;
 use nom::error::{Error, ErrorKind};
 
+use super::diagnostics::{Place, Span};
 use crate::dns::rdata::Token;
 
 /// What a byte means to the lexer.
@@ -127,6 +128,10 @@ pub(super) struct Line<'a> {
     last_number: u32,
     /// What is wrong behind the last token.
     pub(super) error: Option<LexError>,
+    /// Where in the file the quote or parenthesis stands that is wrong.
+    error_at: usize,
+    /// The file that the tokens are from.
+    file: &'a [u8],
     /// Whether the file ends here without a newline.
     pub(super) ends_file: bool,
 }
@@ -151,8 +156,31 @@ impl LexError {
 }
 
 impl<'a> Line<'a> {
+    /// Where a token is, with the line number that BIND reports for it.
+    pub(super) fn at(&self, token: usize) -> Place {
+        Place { line: self.number_of(token), span: self.span(token) }
+    }
+
+    /// The same for findings that BIND reports with the number of the line's start.
+    pub(super) fn from_start(&self, token: usize) -> Place {
+        Place { line: self.number, span: self.span(token) }
+    }
+
+    /// The bytes of a token, its quotes included. Behind the last one: what is wrong there, or its end.
+    fn span(&self, token: usize) -> Option<Span> {
+        if let Some(Token { text, quoted }) = self.tokens.get(token) {
+            let (start, quotes) = (offset(self.file, text), usize::from(*quoted));
+            return Some(Span { start: start - quotes, end: start + text.len() + quotes });
+        }
+        if self.error.is_some() {
+            return Some(Span { start: self.error_at, end: self.error_at + 1 });
+        }
+        let end = self.span(self.tokens.len().checked_sub(1)?)?.end;
+        Some(Span { start: end, end })
+    }
+
     /// The line number to report for a token; for one behind the last that of the last one's end.
-    pub(super) fn number_of(&self, token: usize) -> u32 {
+    fn number_of(&self, token: usize) -> u32 {
         self.lines.get(token).copied().unwrap_or(self.last_number)
     }
 
@@ -218,12 +246,15 @@ impl<'a> Lexer<'a> {
     /// After an unclosed quote the line ends at its newline; after a stray `)` the rest of it is skipped.
     pub(super) fn next_line(&mut self, line: &mut Line<'a>) -> bool {
         line.clear(self.number);
+        line.file = self.file;
         if self.rest.is_empty() {
             return false;
         }
         line.starts_blank = matches!(class(self.rest[0]), Class::Blank);
         let mut depth = 0usize;
+        let mut opened_at = 0;
         while let Ok((rest, piece)) = piece(self.rest) {
+            let at = offset(self.file, self.rest);
             self.rest = rest;
             match piece {
                 Piece::Gap => {}
@@ -233,10 +264,15 @@ impl<'a> Lexer<'a> {
                         return true;
                     }
                 }
-                Piece::Open => depth += 1,
+                Piece::Open => {
+                    if depth == 0 {
+                        opened_at = at;
+                    }
+                    depth += 1;
+                }
                 Piece::Close if depth > 0 => depth -= 1,
                 Piece::Close => {
-                    line.error = Some(LexError::UnbalancedParentheses);
+                    (line.error, line.error_at) = (Some(LexError::UnbalancedParentheses), at);
                     self.skip_line();
                     return true;
                 }
@@ -247,14 +283,14 @@ impl<'a> Lexer<'a> {
                     line.push(text, true, self.number);
                 }
                 Piece::Unclosed => {
-                    line.error = Some(LexError::UnbalancedQuotes);
+                    (line.error, line.error_at) = (Some(LexError::UnbalancedQuotes), at);
                     self.skip_line();
                     return true;
                 }
             }
         }
         if depth > 0 {
-            line.error = Some(LexError::OpenParentheses);
+            (line.error, line.error_at) = (Some(LexError::OpenParentheses), opened_at);
             line.last_number = self.number;
         }
         line.ends_file = true;

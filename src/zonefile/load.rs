@@ -193,6 +193,7 @@ fn report_conflicts(
                 Diagnostic {
                     file: found.file,
                     line: found.owner_line,
+                    span: None,
                     severity: Severity::Error,
                     kind: Kind::Conflict { owner: owner.clone(), reason: found.reason },
                 },

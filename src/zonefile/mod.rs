@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 pub use crate::zone::check::Check;
 pub use checked::{Checked, load_checked};
-pub use diagnostics::{Diagnostic, Kind, Near, Severity};
+pub use diagnostics::{Diagnostic, Kind, Near, Severity, Span};
 pub use load::{Loaded, load, load_bytes};
 pub use writer::{write_record, write_zone};
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::diagnostics::{Diagnostic, Kind, Near, Severity};
+use super::diagnostics::{Diagnostic, Kind, Near, Place, Severity};
 use super::lexer::{LexError, Lexer, Line};
 use super::{Check, Options, Outcome, RecordRef};
 use crate::dns::rdata::{self, Token};
@@ -65,16 +65,28 @@ impl File {
 
 /// What may stand between owner and type.
 pub(super) struct TtlAndClass {
-    pub(super) ttl_given: bool,
-    pub(super) class: Option<Class>,
+    /// Index of the TTL, if there is one.
+    pub(super) ttl_at: Option<usize>,
+    /// The class and its index.
+    pub(super) class: Option<(Class, usize)>,
 }
 
 /// The head of a record: what stands before RDATA.
 pub(super) struct Head {
-    pub(super) ttl_given: bool,
+    /// Index of the TTL, if there is one.
+    pub(super) ttl_at: Option<usize>,
     pub(super) rtype: RrType,
+    /// Index of the type.
+    pub(super) type_at: usize,
     /// Index of the first RDATA token.
     pub(super) rdata_at: usize,
+}
+
+impl Head {
+    /// What to point at when the TTL is wrong: it may have come from elsewhere.
+    fn ttl_or_type_at(&self) -> usize {
+        self.ttl_at.unwrap_or(self.type_at)
+    }
 }
 
 /// A line that is given up; what is wrong with it has been reported.
@@ -116,7 +128,13 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             }
             Err(error) => {
                 let kind = unreadable(&error);
-                self.outcome.push(Diagnostic { file: shown, line: 1, severity: Severity::Error, kind });
+                self.outcome.push(Diagnostic {
+                    file: shown,
+                    line: 1,
+                    span: None,
+                    severity: Severity::Error,
+                    kind,
+                });
             }
         }
     }
@@ -132,22 +150,23 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         }
     }
 
-    pub(super) fn report(&mut self, file: &File, line: u32, severity: Severity, kind: Kind) {
-        self.outcome.push(Diagnostic { file: Arc::clone(&file.name), line, severity, kind });
+    pub(super) fn report(&mut self, file: &File, place: Place, severity: Severity, kind: Kind) {
+        let Place { line, span } = place;
+        self.outcome.push(Diagnostic { file: Arc::clone(&file.name), line, span, severity, kind });
     }
 
-    pub(super) fn error(&mut self, file: &File, line: u32, kind: Kind) -> GiveUp {
-        self.report(file, line, Severity::Error, kind);
+    pub(super) fn error(&mut self, file: &File, place: Place, kind: Kind) -> GiveUp {
+        self.report(file, place, Severity::Error, kind);
         GiveUp
     }
 
-    pub(super) fn warn(&mut self, file: &File, line: u32, kind: Kind) {
-        self.report(file, line, Severity::Warning, kind);
+    pub(super) fn warn(&mut self, file: &File, place: Place, kind: Kind) {
+        self.report(file, place, Severity::Warning, kind);
     }
 
     /// The error that there is no token where one must be.
     pub(super) fn missing(&mut self, file: &File, line: &Line<'_>) -> GiveUp {
-        let at = line.number_of(line.tokens.len());
+        let at = line.at(line.tokens.len());
         match line.error {
             Some(error) => self.error(file, at, Kind::Lexical(error.reason())),
             None if line.ends_file => self.error(file, at, Kind::EndOfFile),
@@ -159,20 +178,20 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     pub(super) fn token<'a>(&mut self, file: &File, line: &Line<'a>, index: usize) -> Step<&'a [u8]> {
         match line.tokens.get(index) {
             Some(Token { text, quoted: false }) => Ok(text),
-            Some(_) => Err(self.error(file, line.number_of(index), Kind::Syntax("syntax error"))),
+            Some(_) => Err(self.error(file, line.at(index), Kind::Syntax("syntax error"))),
             None => Err(self.missing(file, line)),
         }
     }
 
     pub(super) fn expect_end(&mut self, file: &File, line: &Line<'_>, index: usize) -> Step<()> {
         if line.tokens.len() > index {
-            return Err(self.error(file, line.number_of(index), Kind::Syntax("extra input text")));
+            return Err(self.error(file, line.at(index), Kind::Syntax("extra input text")));
         }
         if line.error.is_some() {
             return Err(self.missing(file, line));
         }
         if line.ends_file {
-            self.warn(file, line.number_of(index), Kind::NoFinalNewline { behind_record: true });
+            self.warn(file, line.at(index), Kind::NoFinalNewline { behind_record: true });
         }
         Ok(())
     }
@@ -183,7 +202,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                 return Err(self.missing(file, line));
             }
             if line.ends_file && line.starts_blank {
-                self.warn(file, line.number, Kind::NoFinalNewline { behind_record: false });
+                self.warn(file, line.at(0), Kind::NoFinalNewline { behind_record: false });
             }
             return Ok(());
         };
@@ -199,7 +218,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                     _ => {
                         // BIND: says so, and then takes the line for a record.
                         let text = String::from_utf8_lossy(first).into_owned();
-                        self.report(file, line.number, Severity::Error, Kind::UnknownDirective(text));
+                        self.report(file, line.at(0), Severity::Error, Kind::UnknownDirective(text));
                     }
                 }
             }
@@ -214,7 +233,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         let parsed = name::parse_into(text, Some(file.origin.as_wire()), &mut owner);
         if let Err(error) = parsed {
             self.rdata = owner;
-            return Err(self.error(file, line.number, Kind::Syntax(rdata::name_reason(error))));
+            return Err(self.error(file, line.at(0), Kind::Syntax(rdata::name_reason(error))));
         }
         file.owner_line = line.number;
         if file.owner != owner {
@@ -225,12 +244,12 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             if self.options.check_wildcard != Check::Ignore
                 && name::labels(&file.owner).skip(1).any(|label| label == b"*")
             {
-                self.warn(file, line.number, Kind::InnerWildcard(file.owner_name()));
+                self.warn(file, line.at(0), Kind::InnerWildcard(file.owner_name()));
             }
         }
         self.rdata = owner;
         if file.drop {
-            self.warn(file, line.number, Kind::OutOfZone(file.owner_name()));
+            self.warn(file, line.at(0), Kind::OutOfZone(file.owner_name()));
         }
         Ok(())
     }
@@ -238,9 +257,9 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     fn default_ttl(&mut self, file: &File, line: &Line<'_>) -> Step<()> {
         let text = self.token(file, line, 1)?;
         match rdata::parse_ttl(text) {
-            Ok(ttl) => self.ttl = self.limited(file, line.number, ttl),
+            Ok(ttl) => self.ttl = self.limited(file, line.from_start(1), ttl),
             Err(_) => {
-                self.report(file, line.number, Severity::Error, Kind::BadTtl);
+                self.report(file, line.from_start(1), Severity::Error, Kind::BadTtl);
                 self.ttl = 0;
             }
         }
@@ -248,9 +267,9 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         self.expect_end(file, line, 2)
     }
 
-    pub(super) fn limited(&mut self, file: &File, line: u32, ttl: u32) -> u32 {
+    pub(super) fn limited(&mut self, file: &File, place: Place, ttl: u32) -> u32 {
         if ttl > TTL_MAX {
-            self.warn(file, line, Kind::TtlTooLong(ttl));
+            self.warn(file, place, Kind::TtlTooLong(ttl));
             return 0;
         }
         ttl
@@ -266,7 +285,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
 
     fn name(&mut self, file: &File, line: &Line<'_>, index: usize, text: &[u8]) -> Step<Name> {
         Name::parse(text, Some(&file.origin))
-            .map_err(|error| self.error(file, line.number_of(index), Kind::Syntax(rdata::name_reason(error))))
+            .map_err(|error| self.error(file, line.at(index), Kind::Syntax(rdata::name_reason(error))))
     }
 
     /// `$INCLUDE file [origin]`: origin and current owner are as before afterwards (RFC 1035 §5.1).
@@ -291,7 +310,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         // BIND: a file that includes itself runs out of file descriptors.
         if self.stack.len() >= INCLUDE_DEPTH_MAX || self.stack.contains(&identity) {
             let kind = Kind::Include { path: shown, reason: "too many open files" };
-            return Err(self.error(file, line.number, kind));
+            return Err(self.error(file, line.from_start(1), kind));
         }
         match read(&path) {
             Ok(bytes) => {
@@ -303,11 +322,11 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             }
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
                 let included = File::new(shown.into(), origin);
-                Err(self.error(&included, 1, Kind::NotAFile))
+                Err(self.error(&included, Place::line(1), Kind::NotAFile))
             }
             Err(error) => {
                 let kind = Kind::Include { path: shown, reason: unreadable(&error).result() };
-                Err(self.error(file, line.number, kind))
+                Err(self.error(file, line.from_start(1), kind))
             }
         }
     }
@@ -321,19 +340,19 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     ) -> Step<(TtlAndClass, usize, &'a [u8])> {
         let mut at = first;
         let mut text = self.token(file, line, at)?;
-        let mut found = TtlAndClass { ttl_given: false, class: parse_class(text) };
+        let mut found = TtlAndClass { ttl_at: None, class: parse_class(text).map(|class| (class, at)) };
         if found.class.is_some() {
             at += 1;
             text = self.token(file, line, at)?;
         }
         if let Ok(ttl) = rdata::parse_ttl(text) {
-            self.ttl = self.limited(file, line.number, ttl);
-            (self.ttl_known, found.ttl_given) = (true, true);
+            self.ttl = self.limited(file, line.from_start(at), ttl);
+            (self.ttl_known, found.ttl_at) = (true, Some(at));
             at += 1;
             text = self.token(file, line, at)?;
         }
         if found.class.is_none() {
-            found.class = parse_class(text);
+            found.class = parse_class(text).map(|class| (class, at));
             if found.class.is_some() {
                 at += 1;
                 text = self.token(file, line, at)?;
@@ -347,33 +366,38 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         let (found, at, text) = self.ttl_and_class(file, line, first)?;
         let Some(rtype) = rdata::from_mnemonic(text) else {
             let kind = Kind::UnknownType(String::from_utf8_lossy(text).into_owned());
-            return Err(self.error(file, line.number_of(at), kind));
+            return Err(self.error(file, line.at(at), kind));
         };
         self.check_class(file, line, found.class)?;
-        Ok(Head { ttl_given: found.ttl_given, rtype, rdata_at: at + 1 })
+        Ok(Head { ttl_at: found.ttl_at, rtype, type_at: at, rdata_at: at + 1 })
     }
 
     /// Only class IN is served.
-    pub(super) fn check_class(&mut self, file: &File, line: &Line<'_>, class: Option<Class>) -> Step<()> {
+    pub(super) fn check_class(
+        &mut self,
+        file: &File,
+        line: &Line<'_>,
+        class: Option<(Class, usize)>,
+    ) -> Step<()> {
         match class {
-            Some(Class::IN) | None => Ok(()),
-            Some(other) => Err(self.error(file, line.number, Kind::WrongClass(other))),
+            Some((Class::IN, _)) | None => Ok(()),
+            Some((other, at)) => Err(self.error(file, line.from_start(at), Kind::WrongClass(other))),
         }
     }
 
     fn record<'a>(&mut self, file: &mut File, line: &mut Line<'a>, bytes: &'a [u8]) -> Step<()> {
         if line.starts_blank {
             if file.owner.is_empty() {
-                return Err(self.error(file, line.number, Kind::NoOwner));
+                return Err(self.error(file, line.at(0), Kind::NoOwner));
             }
             if file.origin_changed {
                 let (owner, origin) = (file.owner_name(), file.origin.clone());
-                self.warn(file, line.number, Kind::InheritedOwner { owner, origin });
+                self.warn(file, line.at(0), Kind::InheritedOwner { owner, origin });
             }
         }
         file.origin_changed = false;
         let head = self.head(file, line, usize::from(!line.starts_blank))?;
-        self.check_place(file, line, head.rtype)?;
+        self.check_place(file, line, &head)?;
         if matches!(head.rtype, RrType::SVCB | RrType::HTTPS) {
             line.join_pairs(head.rdata_at, bytes);
         }
@@ -398,19 +422,19 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         };
         if let Some((token, reason)) = failure {
             let near = near(tokens.get(token), line);
-            let at = line.number_of(head.rdata_at + token);
+            let at = line.at(head.rdata_at + token);
             return Err(self.error(file, at, Kind::Rdata { near, reason }));
         }
         self.check_mx(file, line, head)?;
         self.check_rdata_names(file, line, head, octets)?;
         if line.ends_file {
-            self.warn(file, line.number_of(line.tokens.len()), Kind::NoFinalNewline { behind_record: true });
+            self.warn(file, line.at(line.tokens.len()), Kind::NoFinalNewline { behind_record: true });
         }
         if file.drop {
             return Ok(());
         }
         self.settle_ttl(file, line, head, octets)?;
-        self.check_age(file, line, head.rtype, octets);
+        self.check_age(file, line, head, octets);
         self.emit(file, line.number, head.rtype, octets)
     }
 
@@ -423,23 +447,23 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         octets: &[u8],
     ) -> Step<()> {
         match self.default_ttl {
-            _ if head.ttl_given => {}
+            _ if head.ttl_at.is_some() => {}
             Some(ttl) => self.ttl = ttl,
             None if self.ttl_known => {
                 if !self.warned_1035 {
                     self.warned_1035 = true;
-                    self.warn(file, line.number, Kind::Rfc1035Ttl);
+                    self.warn(file, line.from_start(head.type_at), Kind::Rfc1035Ttl);
                 }
             }
             None if head.rtype == RrType::SOA => {
-                self.warn(file, line.number, Kind::SoaMinimum);
+                self.warn(file, line.from_start(head.type_at), Kind::SoaMinimum);
                 let minimum = octets.last_chunk::<4>().map_or(0, |octets| u32::from_be_bytes(*octets));
-                self.ttl = self.limited(file, line.number, minimum);
+                self.ttl = self.limited(file, line.from_start(head.rdata_at + 6), minimum);
                 self.default_ttl = Some(self.ttl);
             }
             None => {
                 self.ttl = 0;
-                return Err(self.error(file, line.number, Kind::NoTtl));
+                return Err(self.error(file, line.from_start(head.type_at), Kind::NoTtl));
             }
         }
         // RRSIGs are of one RRset with those that cover the same type (RFC 4034 §3).
@@ -450,7 +474,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         let same = |rrset: &&(RrType, [u8; 2], u32)| rrset.0 == head.rtype && rrset.1 == covered;
         match file.rrsets.iter().find(same) {
             Some(&(_, _, prior)) if prior != self.ttl => {
-                self.warn(file, line.number, Kind::PriorTtl(prior));
+                self.warn(file, line.from_start(head.ttl_or_type_at()), Kind::PriorTtl(prior));
                 self.ttl = prior;
             }
             Some(_) => {}
@@ -460,7 +484,8 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             Some(maximum) if self.ttl > maximum => {
                 // BIND: stops here. With a wrong maximum every record would be reported.
                 self.stopped = true;
-                Err(self.error(file, line.number, Kind::TtlAboveMaximum { ttl: self.ttl, maximum }))
+                let kind = Kind::TtlAboveMaximum { ttl: self.ttl, maximum };
+                Err(self.error(file, line.from_start(head.ttl_or_type_at()), kind))
             }
             _ => Ok(()),
         }

@@ -392,3 +392,40 @@ fn text_that_is_nobodys_never_panics() {
         load_bytes(&bytes, "f", &zone(), &Options::default());
     }
 }
+
+#[test]
+fn findings_point_at_the_bytes_that_are_meant() {
+    let check = |body: &str, expected: &[&str]| {
+        let text = format!("{HEAD}{body}");
+        let outcome = read_bytes(text.as_bytes(), "f", &zone(), &Options::default(), |_| {});
+        let found = outcome.diagnostics.iter().map(|diagnostic| {
+            let span = diagnostic.span.expect("the place is known");
+            // An empty place is shown by what stands before it.
+            if span.start == span.end {
+                format!("{}|", &text[..span.end].lines().last().unwrap())
+            } else {
+                text[span.start..span.end].to_owned()
+            }
+        });
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{body}");
+    };
+    check("a A 1.1.1.x\n", &["1.1.1.x"]);
+    check("a A ( ; comment\n  \"1.1.1.1\" )\n", &["\"1.1.1.1\""]);
+    check("a MX 10\n", &["a MX 10|"]);
+    check("a TXT x ( y\n", &["("]);
+    check("a TXT x ) y\n", &[")"]);
+    check("a TXT x \"y\n", &["\""]);
+    check("a 60 CH A 1.1.1.1\n", &["CH"]);
+    check("a WHAT x\n", &["WHAT"]);
+    check("a..b A 1.1.1.1\n", &["a..b"]);
+    check("a.other. A 1.1.1.1\n", &["a.other."]);
+    check("a_b A 1.1.1.1\n", &["a_b"]);
+    check("$TTL x\n", &["x"]);
+    check("$FOO x\n", &["$FOO", "x"]);
+    check("$INCLUDE /nonexistent/x\n", &["/nonexistent/x"]);
+    check("a 60 A 1.1.1.1\na 30 IN A 1.1.1.2\n", &["30"]);
+    check("@ MX 10 1.1.1.1\n", &["1.1.1.1"]);
+    check("$GENERATE 3-1 a$ A 1.1.1.$\n", &["3-1"]);
+    check("$GENERATE 1-1 a$ A 1.1.1.x\n", &["1.1.1.x"]);
+    check("a HTTPS 1 . alpn=\"h2\" foo=\"x y\"\n", &["foo=\"x y\""]);
+}
