@@ -26,7 +26,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         };
         if let Some(kind) = kind {
             let gives_up = !matches!(kind, Kind::MetaType(_));
-            self.report(file, line.from_start(head.type_at), Severity::Error, kind);
+            self.report(file, line.on_first_line(head.type_at), Severity::Error, kind);
             if gives_up {
                 return Err(GiveUp);
             }
@@ -36,7 +36,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         if check != Check::Ignore && !file.drop && !hostname::is_owner(&file.owner, rtype) {
             let at = if line.starts_blank { head.type_at } else { 0 };
             let kind = Kind::BadOwner(file.owner_name());
-            self.report(file, line.from_start(at), severity(check), kind);
+            self.report(file, line.on_first_line(at), severity(check), kind);
         }
         Ok(())
     }
@@ -48,7 +48,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         let target = self.token(file, line, index)?;
         if is_address(target) {
             let kind = Kind::NsIsAddress(String::from_utf8_lossy(target).into_owned());
-            self.report(file, line.from_start(index), severity(self.options.check_ns), kind);
+            self.report(file, line.on_first_line(index), severity(self.options.check_ns), kind);
         }
         Ok(())
     }
@@ -104,12 +104,12 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             // Serial number arithmetic (RFC 4034 §3.1.5).
             let is_over = (u32::from_be_bytes(*expiry).wrapping_sub(now) as i32) < 0;
             if is_over && !std::mem::replace(&mut self.warned_expired, true) {
-                self.warn(file, line.from_start(head.rdata_at + 4), Kind::SignatureExpired);
+                self.warn(file, line.on_first_line(head.rdata_at + 4), Kind::SignatureExpired);
             }
         }
         // SIG and NXT (RFC 2535) have been replaced by RFC 4034's.
         if matches!(head.rtype.0, 24 | 30) && !std::mem::replace(&mut self.warned_old_dnssec, true) {
-            self.warn(file, line.from_start(head.type_at), Kind::OldDnssec);
+            self.warn(file, line.on_first_line(head.type_at), Kind::OldDnssec);
         }
     }
 }

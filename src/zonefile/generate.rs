@@ -146,13 +146,13 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
         self.check_class(file, line, found.class)?;
         let Some(range) = range(range_text) else {
-            return Err(self.error(file, line.from_start(1), Kind::GenerateRange(shown(range_text))));
+            return Err(self.error(file, line.on_first_line(1), Kind::GenerateRange(shown(range_text))));
         };
         let Some(rtype) = rdata::from_mnemonic(text) else {
-            return Err(self.error(file, line.from_start(at), Kind::GenerateType(shown(text))));
+            return Err(self.error(file, line.on_first_line(at), Kind::GenerateType(shown(text))));
         };
         if rtype.is_meta() {
-            return Err(self.error(file, line.from_start(at), Kind::GenerateMeta(shown(text))));
+            return Err(self.error(file, line.on_first_line(at), Kind::GenerateMeta(shown(text))));
         }
         let head = Head { ttl_at: found.ttl_at, rtype, type_at: at, rdata_at: at + 1 };
         for number in range.numbers() {
@@ -171,7 +171,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         number: u32,
     ) -> Step<()> {
         let fail = |reason| Kind::Generate(reason);
-        let (owner_at, template_at) = (line.from_start(2), line.from_start(head.rdata_at));
+        let (owner_at, template_at) = (line.on_first_line(2), line.on_first_line(head.rdata_at));
         let owner = expand(owner, number).map_err(|reason| self.error(file, owner_at, fail(reason)))?;
         let text = expand(template, number).map_err(|reason| self.error(file, template_at, fail(reason)))?;
         let mut wire = Vec::with_capacity(owner.len() + 32);

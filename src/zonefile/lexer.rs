@@ -162,7 +162,7 @@ impl<'a> Line<'a> {
     }
 
     /// The same for findings that BIND reports with the number of the line's start.
-    pub(super) fn from_start(&self, token: usize) -> Place {
+    pub(super) fn on_first_line(&self, token: usize) -> Place {
         Place { line: self.number, span: self.span(token) }
     }
 

@@ -257,9 +257,9 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     fn default_ttl(&mut self, file: &File, line: &Line<'_>) -> Step<()> {
         let text = self.token(file, line, 1)?;
         match rdata::parse_ttl(text) {
-            Ok(ttl) => self.ttl = self.limited(file, line.from_start(1), ttl),
+            Ok(ttl) => self.ttl = self.limited(file, line.on_first_line(1), ttl),
             Err(_) => {
-                self.report(file, line.from_start(1), Severity::Error, Kind::BadTtl);
+                self.report(file, line.on_first_line(1), Severity::Error, Kind::BadTtl);
                 self.ttl = 0;
             }
         }
@@ -310,7 +310,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         // BIND: a file that includes itself runs out of file descriptors.
         if self.stack.len() >= INCLUDE_DEPTH_MAX || self.stack.contains(&identity) {
             let kind = Kind::Include { path: shown, reason: "too many open files" };
-            return Err(self.error(file, line.from_start(1), kind));
+            return Err(self.error(file, line.on_first_line(1), kind));
         }
         match read(&path) {
             Ok(bytes) => {
@@ -326,7 +326,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             }
             Err(error) => {
                 let kind = Kind::Include { path: shown, reason: unreadable(&error).result() };
-                Err(self.error(file, line.from_start(1), kind))
+                Err(self.error(file, line.on_first_line(1), kind))
             }
         }
     }
@@ -346,7 +346,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             text = self.token(file, line, at)?;
         }
         if let Ok(ttl) = rdata::parse_ttl(text) {
-            self.ttl = self.limited(file, line.from_start(at), ttl);
+            self.ttl = self.limited(file, line.on_first_line(at), ttl);
             (self.ttl_known, found.ttl_at) = (true, Some(at));
             at += 1;
             text = self.token(file, line, at)?;
@@ -381,7 +381,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     ) -> Step<()> {
         match class {
             Some((Class::IN, _)) | None => Ok(()),
-            Some((other, at)) => Err(self.error(file, line.from_start(at), Kind::WrongClass(other))),
+            Some((other, at)) => Err(self.error(file, line.on_first_line(at), Kind::WrongClass(other))),
         }
     }
 
@@ -452,18 +452,18 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             None if self.ttl_known => {
                 if !self.warned_1035 {
                     self.warned_1035 = true;
-                    self.warn(file, line.from_start(head.type_at), Kind::Rfc1035Ttl);
+                    self.warn(file, line.on_first_line(head.type_at), Kind::Rfc1035Ttl);
                 }
             }
             None if head.rtype == RrType::SOA => {
-                self.warn(file, line.from_start(head.type_at), Kind::SoaMinimum);
+                self.warn(file, line.on_first_line(head.type_at), Kind::SoaMinimum);
                 let minimum = octets.last_chunk::<4>().map_or(0, |octets| u32::from_be_bytes(*octets));
-                self.ttl = self.limited(file, line.from_start(head.rdata_at + 6), minimum);
+                self.ttl = self.limited(file, line.on_first_line(head.rdata_at + 6), minimum);
                 self.default_ttl = Some(self.ttl);
             }
             None => {
                 self.ttl = 0;
-                return Err(self.error(file, line.from_start(head.type_at), Kind::NoTtl));
+                return Err(self.error(file, line.on_first_line(head.type_at), Kind::NoTtl));
             }
         }
         // RRSIGs are of one RRset with those that cover the same type (RFC 4034 §3).
@@ -474,7 +474,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         let same = |rrset: &&(RrType, [u8; 2], u32)| rrset.0 == head.rtype && rrset.1 == covered;
         match file.rrsets.iter().find(same) {
             Some(&(_, _, prior)) if prior != self.ttl => {
-                self.warn(file, line.from_start(head.ttl_or_type_at()), Kind::PriorTtl(prior));
+                self.warn(file, line.on_first_line(head.ttl_or_type_at()), Kind::PriorTtl(prior));
                 self.ttl = prior;
             }
             Some(_) => {}
@@ -485,7 +485,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                 // BIND: stops here. With a wrong maximum every record would be reported.
                 self.stopped = true;
                 let kind = Kind::TtlAboveMaximum { ttl: self.ttl, maximum };
-                Err(self.error(file, line.from_start(head.ttl_or_type_at()), kind))
+                Err(self.error(file, line.on_first_line(head.ttl_or_type_at()), kind))
             }
             _ => Ok(()),
         }
