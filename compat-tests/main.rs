@@ -18,3 +18,4 @@ mod man;
 mod secondaries;
 mod simulator;
 mod tidy;
+mod zonefuzz;
