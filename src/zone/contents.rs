@@ -17,6 +17,7 @@
 //!
 //! Not here: what a query gets (`lookup`), what an UPDATE may do (`update`), whether a zone makes sense (`check`).
 
+use super::builder::Builder;
 use super::key::Key;
 use super::leaf::{Draft, HASH_LABEL_BYTES, Leaf, canonical, covered_type};
 use super::trie;
@@ -36,96 +37,6 @@ pub struct Contents {
     records: u64,
     /// Owners that are a wildcard or below one.
     wildcards: u64,
-}
-
-/// A zone cannot be built from these records.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BuildError {
-    /// There is no SOA record at the apex.
-    #[error("zone has no SOA record")]
-    NoSoa,
-    /// The owner is not at or below the apex.
-    #[error("{0} is not in the zone")]
-    OutOfZone(Name),
-}
-
-/// Bulk construction.
-///
-/// Records of one owner that come one after the other are put in together, so that even an RRset of very many
-/// records is built in one go.
-pub struct Builder {
-    contents: Contents,
-    owner: Option<Name>,
-    pending: Vec<(RrType, u32, Box<[u8]>)>,
-}
-
-impl Builder {
-    /// Starts an empty zone.
-    pub fn new(apex: Name) -> Builder {
-        Builder { contents: Contents::empty(apex), owner: None, pending: Vec::new() }
-    }
-
-    /// Adds one record; any order is allowed, canonical order is fastest. Duplicates are dropped; the first TTL of an
-    /// RRset counts.
-    pub fn push(
-        &mut self,
-        owner_wire: &[u8],
-        rtype: RrType,
-        ttl: u32,
-        rdata: &[u8],
-    ) -> Result<(), BuildError> {
-        if self.owner.as_ref().is_none_or(|owner| !owner.as_wire().eq_ignore_ascii_case(owner_wire)) {
-            self.flush();
-            let owner = Name::from_wire(owner_wire).map_err(|_| BuildError::OutOfZone(Name::root()))?;
-            if !owner.is_at_or_below(&self.contents.apex) {
-                return Err(BuildError::OutOfZone(owner));
-            }
-            self.owner = Some(owner);
-        }
-        self.pending.push((rtype, ttl, rdata.into()));
-        Ok(())
-    }
-
-    /// Adds one owner from [`Node::encode`]'s bytes (store rows). False = malformed.
-    pub fn push_encoded(&mut self, row: &[u8]) -> bool {
-        let Some((owner, records)) = decode(row) else { return false };
-        records.into_iter().all(|(rtype, ttl, rdata)| self.push(owner, rtype, ttl, rdata).is_ok())
-    }
-
-    /// The zone.
-    pub fn finish(self) -> Result<Contents, BuildError> {
-        let contents = self.finish_incomplete();
-        match contents.soa() {
-            Some(_) => Ok(contents),
-            None => Err(BuildError::NoSoa),
-        }
-    }
-
-    /// What there is so far, be it a zone or not: a load that was interrupted goes on with it.
-    pub fn finish_incomplete(mut self) -> Contents {
-        self.flush();
-        self.contents
-    }
-
-    fn flush(&mut self) {
-        let Some(owner) = self.owner.take() else { return };
-        // Stable: of an RRset that was given with several TTLs the first one counts.
-        self.pending.sort_by_key(|(rtype, _, rdata)| (*rtype, covered_type(*rtype, rdata)));
-        let pending = std::mem::take(&mut self.pending);
-        self.contents.change(&owner, |draft| {
-            let mut rest = pending.into_iter().peekable();
-            while let Some((rtype, ttl, rdata)) = rest.next() {
-                let covered = covered_type(rtype, &rdata);
-                let mut rdatas = vec![rdata];
-                while let Some((_, _, next)) =
-                    rest.next_if(|next| next.0 == rtype && covered_type(rtype, &next.2) == covered)
-                {
-                    rdatas.push(next);
-                }
-                draft.merge(rtype, covered, ttl, rdatas);
-            }
-        });
-    }
 }
 
 impl Contents {
@@ -179,6 +90,12 @@ impl Contents {
     /// Whether any name is a wildcard.
     pub(super) fn has_wildcards(&self) -> bool {
         self.wildcards > 0
+    }
+
+    /// The version that has these tries.
+    pub(super) fn from_tries(apex: Name, tries: Tries) -> Contents {
+        let Tries { root, hashed, records, wildcards } = tries;
+        Contents { root, hashed, records, wildcards, ..Contents::empty(apex) }
     }
 
     pub(super) fn root(&self) -> &Option<trie::Node> {
@@ -394,24 +311,16 @@ impl<'a> Node<'a> {
     }
 }
 
+/// What bulk construction makes: see the fields of [`Contents`].
+pub(super) struct Tries {
+    pub(super) root: Option<trie::Node>,
+    pub(super) hashed: Option<trie::Node>,
+    pub(super) records: u64,
+    pub(super) wildcards: u64,
+}
+
 /// Records of one covered type, with their TTL.
 type Group = (RrType, u32, Vec<Box<[u8]>>);
 
-type DecodedRow<'a> = (&'a [u8], Vec<(RrType, u32, &'a [u8])>);
-
-/// Reads [`Node::encode`]'s bytes.
-fn decode(row: &[u8]) -> Option<DecodedRow<'_>> {
-    let (owner, mut rest) = row.split_at(crate::dns::name::wire_len(row)?);
-    let mut records = Vec::new();
-    while !rest.is_empty() {
-        let (head, behind) = rest.split_first_chunk::<8>()?;
-        let rdata = behind.get(..u16::from_be_bytes([head[6], head[7]]) as usize)?;
-        rest = &behind[rdata.len()..];
-        let ttl = u32::from_be_bytes([head[2], head[3], head[4], head[5]]);
-        records.push((RrType(u16::from_be_bytes([head[0], head[1]])), ttl, rdata));
-    }
-    (!records.is_empty()).then_some((owner, records))
-}
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -94,6 +94,69 @@ pub(super) fn label_at(wire: &[u8], offset: u8) -> &[u8] {
     &wire[at + 1..at + 1 + len]
 }
 
+/// How many codes a [`Window`] holds.
+pub(super) const WINDOW_CODES: usize = 21;
+/// Bits of a code.
+const CODE_BITS: u32 = 6;
+
+/// So many codes of a key in one word, the first in the highest bits and behind the end of the key [`NOBYTE`]s:
+/// the order of windows is that of their codes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Window(u128);
+
+impl Window {
+    /// The first codes of the key of a relative name: lower case, wire format without the root label.
+    pub(super) fn first(relative: &[u8]) -> Window {
+        let (mut word, mut free) = (0u128, WINDOW_CODES as u32);
+        let mut push = |code: u8| {
+            free -= 1;
+            word |= u128::from(code) << (free * CODE_BITS);
+            free > 0
+        };
+        let mut fill = || {
+            for &offset in LabelOffsets::of(relative).as_slice().iter().rev() {
+                for &byte in label_at(relative, offset) {
+                    let second = TABLE.second[byte as usize];
+                    let has_room = push(TABLE.first[byte as usize]) && (second == NOBYTE || push(second));
+                    if !has_room {
+                        return;
+                    }
+                }
+                if !push(END) {
+                    return;
+                }
+            }
+        };
+        fill();
+        Window(word)
+    }
+
+    /// The codes of `key` from `start` on.
+    pub(super) fn of(key: &Key, start: usize) -> Window {
+        let word = (start..start + WINDOW_CODES)
+            .fold(0, |word, offset| word << CODE_BITS | u128::from(key.code(offset)));
+        Window(word)
+    }
+
+    /// The code at `offset`, which is in the window.
+    #[inline]
+    pub(super) fn code(self, offset: usize) -> u8 {
+        (self.0 >> ((WINDOW_CODES - 1 - offset) as u32 * CODE_BITS)) as u8 & ((1 << CODE_BITS) - 1)
+    }
+
+    /// Whether the key ends in this window.
+    pub(super) fn has_end(self) -> bool {
+        self.code(WINDOW_CODES - 1) == NOBYTE
+    }
+
+    /// How many codes are the same at the start of both; `None` if all are.
+    pub(super) fn common_prefix(self, other: Window) -> Option<usize> {
+        let unused = u128::BITS - WINDOW_CODES as u32 * CODE_BITS;
+        let difference = self.0 ^ other.0;
+        (difference != 0).then(|| ((difference.leading_zeros() - unused) / CODE_BITS) as usize)
+    }
+}
+
 /// A key, in memory that is used again and again.
 pub(super) struct Key {
     codes: [u8; KEY_CODES_MAX],
@@ -220,6 +283,30 @@ mod tests {
                 assert_eq!(keys[0].cmp(&keys[1]), left.cmp(right), "{left} against {right}");
             }
         }
+    }
+
+    #[test]
+    fn windows_show_a_key_piece_by_piece() {
+        let names =
+            ["", "a.", "www.x.y.", "\\000\\255a.b.", "aaaaaaaaaaaaaaaaaaaa.", "abcdefghij.klmnopqrst.uv."];
+        for name in names {
+            let name = relative(if name.is_empty() { "." } else { name });
+            let key = Key::of(&name);
+            assert!(Window::first(&name) == Window::of(&key, 0), "{name:?}");
+            for start in [0, 1, 21, 42] {
+                let window = Window::of(&key, start);
+                let codes: Vec<u8> = (0..WINDOW_CODES).map(|offset| window.code(offset)).collect();
+                let expected: Vec<u8> =
+                    (start..start + WINDOW_CODES).map(|offset| key.code(offset)).collect();
+                assert_eq!(codes, expected);
+                assert_eq!(window.has_end(), key.len() < start + WINDOW_CODES);
+            }
+        }
+        let first = |text: &str| Window::first(&relative(text));
+        assert_eq!(first("ab.").common_prefix(first("ac.")), Some(1));
+        assert_eq!(first("ab.").common_prefix(first("x.ab.")), Some(3));
+        assert_eq!(first("ab.").common_prefix(first("ab.")), None);
+        assert!(first("ab.") < first("ac.") && first("ab.") < first("x.ab."));
     }
 
     #[test]

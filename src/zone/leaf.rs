@@ -20,7 +20,7 @@ use super::key::Key;
 use crate::dns::{Name, RrType, Rrset};
 use triomphe::ThinArc;
 
-pub(super) use draft::{Draft, canonical, covered_type};
+pub(super) use draft::{Draft, LeafWriter, canonical, covered_type, rrset_order, sort_and_dedup};
 
 /// Octets of a record before its RDATA, the owner being a pointer.
 pub const RECORD_HEAD_BYTES: usize = 12;

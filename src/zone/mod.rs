@@ -11,6 +11,7 @@
 //!
 //! Not here: reading and writing of master files (`zonefile`), rows of the store (`store`), in which order
 //! changes come (`replication`), messages (`nameserver`).
+pub mod builder;
 pub mod changeset;
 pub mod check;
 pub mod contents;

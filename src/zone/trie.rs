@@ -13,6 +13,10 @@
 //!
 //! Depth is bounded by the length of a key (512 codes), so recursion is, too; dropping a trie included.
 
+mod sorted;
+
+pub(super) use sorted::{Entry, Sorted, sort};
+
 use super::key::{Key, NOBYTE};
 use super::leaf::Leaf;
 use triomphe::{Arc, ThinArc};

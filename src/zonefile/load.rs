@@ -8,7 +8,8 @@ use super::diagnostics::{CNAME_AND_OTHER, Diagnostic, Kind, NOT_SINGLE, Severity
 use super::{Options, Outcome, RecordRef, reader};
 use crate::dns::{Name, RrType, name, rdata};
 use crate::zone::Contents;
-use crate::zone::contents::Builder;
+use crate::zone::builder::Builder;
+use crate::zone::leaf::Leaf;
 
 /// A file that has been read, whether it makes a zone or not.
 #[derive(Debug)]
@@ -53,7 +54,8 @@ pub fn load_bytes(bytes: &[u8], shown: &str, apex: &Name, options: &Options) -> 
 /// `read` reads the same file every time: it is done once more if records do not go together, to find out
 /// where they stand. A good zone pays nothing for that.
 fn run(apex: &Name, read: impl Fn(&mut dyn FnMut(RecordRef<'_>)) -> Outcome) -> Loaded {
-    let mut builder = Builder::new(apex.clone());
+    let is_wildcard_zone = apex.is_wildcard();
+    let mut builder = Builder::marking(apex.clone(), move |leaf| is_in_conflict(leaf, is_wildcard_zone));
     let (mut has_soa, mut has_ns) = (false, false);
     let mut outcome = read(&mut |record| {
         if matches!(record.rtype, RrType::SOA | RrType::NS)
@@ -65,13 +67,8 @@ fn run(apex: &Name, read: impl Fn(&mut dyn FnMut(RecordRef<'_>)) -> Outcome) -> 
         let pushed = builder.push(record.owner, record.rtype, record.ttl, record.rdata);
         debug_assert!(pushed.is_ok(), "the reader hands on what is in the zone only");
     });
-    let contents = builder.finish().ok();
-    let suspects: Vec<Name> = contents
-        .iter()
-        .flat_map(Contents::nodes)
-        .filter(|node| conflict(&shape(node)).is_some())
-        .map(|node| node.owner())
-        .collect();
+    let (contents, suspects) = builder.finish_marked();
+    let contents = Some(contents).filter(|contents| contents.soa().is_some());
     if !suspects.is_empty() {
         report_conflicts(suspects, &mut outcome, read);
     }
@@ -88,24 +85,16 @@ struct Shape {
     is_wildcard: bool,
 }
 
-fn shape(node: &crate::zone::contents::Node<'_>) -> Shape {
-    let leaf = node.leaf();
-    // Owners that can have no conflict are most of them, and cheap to tell.
-    if !leaf.rrsets().any(|rrset| may_conflict(rrset.rtype())) {
-        return Shape::default();
-    }
-    let mut shape = Shape { is_wildcard: node.owner().is_wildcard(), ..Shape::default() };
-    for rrset in leaf.rrsets() {
-        shape.types.push(rrset.rtype());
-        if rrset.count() > 1 && rrset.rtype() != RrType::RRSIG {
-            shape.repeated.push(rrset.rtype());
-        }
-    }
-    shape
-}
-
-fn may_conflict(rtype: RrType) -> bool {
-    is_single(rtype) || rtype == RrType::NS
+/// Whether records of a leaf do not go together; `is_wildcard_zone` says so of the apex.
+fn is_in_conflict(leaf: &Leaf, is_wildcard_zone: bool) -> bool {
+    let is_wildcard = leaf.is_wildcard() || is_wildcard_zone && leaf.relative().is_empty();
+    let has_cname = leaf.has_cname();
+    leaf.rrsets().any(|rrset| {
+        let rtype = rrset.rtype();
+        rrset.count() > 1 && is_single(rtype)
+            || has_cname && !goes_with_cname(rtype)
+            || is_wildcard && rtype == RrType::NS
+    })
 }
 
 /// Types of which an owner has one record at most.

@@ -1,0 +1,222 @@
+//! Bulk construction of a zone.
+//!
+//! ```text
+//! records, one owner after the other ─► Leaf ─► entries ─► sorted by key ─► trie, every branch written once
+//! ```
+//!
+//! Records of one owner that come one after the other become a leaf at once; leaves of owners that come back are
+//! merged at the end. Nothing is allocated per record.
+//!
+//! Invariant: the zone is that which [`Contents::add`] would make of the same records in the same order.
+
+use super::contents::{Contents, Tries};
+use super::key::Window;
+use super::leaf::{Draft, Leaf, LeafWriter, covered_type, rrset_order, sort_and_dedup};
+use super::trie::{Entry, Sorted, sort};
+use crate::dns::name::{is_at_or_below, wire_len};
+use crate::dns::{Name, RrType};
+
+/// A zone cannot be built from these records.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BuildError {
+    /// There is no SOA record at the apex.
+    #[error("zone has no SOA record")]
+    NoSoa,
+    /// The owner is not at or below the apex.
+    #[error("{0} is not in the zone")]
+    OutOfZone(Name),
+}
+
+/// Bulk construction. See the module.
+pub struct Builder {
+    apex: Name,
+    /// The owner of the records in hand, in wire format; empty before the first.
+    owner: Vec<u8>,
+    /// The records in hand.
+    run: Vec<RunRecord>,
+    /// Their RDATA.
+    rdata: Vec<u8>,
+    entries: Vec<Entry>,
+    writer: LeafWriter,
+    mark: Box<dyn Fn(&Leaf) -> bool + Send>,
+}
+
+struct RunRecord {
+    rtype: RrType,
+    covered: RrType,
+    ttl: u32,
+    start: usize,
+    end: usize,
+}
+
+impl Builder {
+    /// Starts an empty zone.
+    pub fn new(apex: Name) -> Builder {
+        Builder {
+            apex,
+            owner: Vec::new(),
+            run: Vec::new(),
+            rdata: Vec::new(),
+            entries: Vec::new(),
+            writer: LeafWriter::default(),
+            mark: Box::new(|_| false),
+        }
+    }
+
+    /// Starts an empty zone of which [`Builder::finish_marked`] gives those owners for which `mark` is true. An owner
+    /// that is marked stays so when it gets more records.
+    pub fn marking(apex: Name, mark: impl Fn(&Leaf) -> bool + Send + 'static) -> Builder {
+        Builder { mark: Box::new(mark), ..Builder::new(apex) }
+    }
+
+    /// Adds one record; any order is allowed, canonical order is fastest. Duplicates are dropped; the first TTL of an
+    /// RRset counts.
+    pub fn push(
+        &mut self,
+        owner_wire: &[u8],
+        rtype: RrType,
+        ttl: u32,
+        rdata: &[u8],
+    ) -> Result<(), BuildError> {
+        if self.owner != owner_wire {
+            self.change_owner(owner_wire)?;
+        }
+        let start = self.rdata.len();
+        self.rdata.extend_from_slice(rdata);
+        let covered = covered_type(rtype, rdata);
+        self.run.push(RunRecord { rtype, covered, ttl, start, end: self.rdata.len() });
+        Ok(())
+    }
+
+    /// Adds one owner from [`Node::encode`](super::contents::Node::encode)'s bytes (store rows). False = malformed.
+    pub fn push_encoded(&mut self, row: &[u8]) -> bool {
+        let Some((owner, records)) = decode(row) else { return false };
+        records.into_iter().all(|(rtype, ttl, rdata)| self.push(owner, rtype, ttl, rdata).is_ok())
+    }
+
+    /// The zone.
+    pub fn finish(self) -> Result<Contents, BuildError> {
+        let contents = self.finish_incomplete();
+        match contents.soa() {
+            Some(_) => Ok(contents),
+            None => Err(BuildError::NoSoa),
+        }
+    }
+
+    /// What there is so far, be it a zone or not: a load that was interrupted goes on with it.
+    pub fn finish_incomplete(self) -> Contents {
+        self.finish_marked().0
+    }
+
+    /// What there is so far, and the owners that are marked, in canonical order.
+    pub fn finish_marked(mut self) -> (Contents, Vec<Name>) {
+        self.flush();
+        sort(&mut self.entries);
+        let (mut root, mut hashed) = (Sorted::default(), Sorted::default());
+        let (mut records, mut wildcards, mut marked) = (0, 0, Vec::new());
+        let mut entries = std::mem::take(&mut self.entries).into_iter().peekable();
+        while let Some(mut entry) = entries.next() {
+            let mut more = Vec::new();
+            while let Some(next) = entries.next_if(|next| is_same_owner(&entry, next)) {
+                more.push(next.leaf);
+            }
+            if !more.is_empty() {
+                entry.leaf = merged(&self.apex, &entry.leaf, &more);
+                entry.marked = (self.mark)(&entry.leaf);
+            }
+            if entry.marked {
+                marked.push(entry.leaf.owner(&self.apex));
+            }
+            records += entry.leaf.record_count();
+            wildcards += u64::from(entry.leaf.has_asterisk());
+            if entry.leaf.is_hashed() {
+                hashed.push(entry.window, entry.leaf.clone());
+            }
+            root.push(entry.window, entry.leaf);
+        }
+        let tries = Tries { root: root.finish(), hashed: hashed.finish(), records, wildcards };
+        (Contents::from_tries(self.apex, tries), marked)
+    }
+
+    fn change_owner(&mut self, owner: &[u8]) -> Result<(), BuildError> {
+        if self.owner.eq_ignore_ascii_case(owner) {
+            return Ok(());
+        }
+        self.flush();
+        self.owner.clear();
+        if wire_len(owner) != Some(owner.len()) || !is_at_or_below(owner, self.apex.as_wire()) {
+            let owner = Name::from_wire(owner).unwrap_or_else(|_| Name::root());
+            return Err(BuildError::OutOfZone(owner));
+        }
+        self.owner.extend_from_slice(owner);
+        Ok(())
+    }
+
+    /// Makes a leaf of the records in hand.
+    fn flush(&mut self) {
+        if self.run.is_empty() {
+            return;
+        }
+        // Stable: of an RRset that was given with several TTLs the first one counts.
+        self.run.sort_by_key(|record| rrset_order(record.rtype, record.covered));
+        let same_rrset = |a: &RunRecord, b: &RunRecord| (a.rtype, a.covered) == (b.rtype, b.covered);
+        let rrsets = self.run.chunk_by(same_rrset).count();
+        let mut leaf = self.writer.start(self.apex.as_wire(), &self.owner, rrsets);
+        for rrset in self.run.chunk_by(same_rrset) {
+            let rdata_of = |record: &RunRecord| &self.rdata[record.start..record.end];
+            let RunRecord { rtype, covered, ttl, .. } = rrset[0];
+            if let [single] = rrset {
+                leaf.write(rtype, covered, ttl, &[rdata_of(single)]);
+            } else {
+                let mut rdatas: Vec<&[u8]> = rrset.iter().map(rdata_of).collect();
+                sort_and_dedup(rtype, &mut rdatas);
+                leaf.write(rtype, covered, ttl, &rdatas);
+            }
+        }
+        let leaf = leaf.finish();
+        self.run.clear();
+        self.rdata.clear();
+        self.entries.push(Entry {
+            window: Window::first(leaf.relative()),
+            sequence: self.entries.len() as u32,
+            marked: (self.mark)(&leaf),
+            leaf,
+        });
+    }
+}
+
+fn is_same_owner(a: &Entry, b: &Entry) -> bool {
+    a.window == b.window && (a.window.has_end() || a.leaf.relative() == b.leaf.relative())
+}
+
+/// One leaf of those of one owner, the first of which gives the case of its name.
+fn merged(apex: &Name, first: &Leaf, more: &[Leaf]) -> Leaf {
+    let mut draft = Draft::new(apex, &first.owner(apex), Some(first));
+    for leaf in more {
+        let owner = leaf.owner(apex);
+        for stored in leaf.rrsets() {
+            let rdatas = stored.rdatas(owner.as_wire(), apex.as_wire());
+            draft.merge(stored.rtype(), stored.covered(), stored.ttl(), rdatas);
+        }
+    }
+    draft.finish().expect("leaves have records")
+}
+
+type DecodedRow<'a> = (&'a [u8], Vec<(RrType, u32, &'a [u8])>);
+
+/// Reads [`Node::encode`]'s bytes.
+fn decode(row: &[u8]) -> Option<DecodedRow<'_>> {
+    let (owner, mut rest) = row.split_at(wire_len(row)?);
+    let mut records = Vec::new();
+    while !rest.is_empty() {
+        let (head, behind) = rest.split_first_chunk::<8>()?;
+        let rdata = behind.get(..u16::from_be_bytes([head[6], head[7]]) as usize)?;
+        rest = &behind[rdata.len()..];
+        let ttl = u32::from_be_bytes([head[2], head[3], head[4], head[5]]);
+        records.push((RrType(u16::from_be_bytes([head[0], head[1]])), ttl, rdata));
+    }
+    (!records.is_empty()).then_some((owner, records))
+}
+
+#[cfg(test)]
+mod tests;
