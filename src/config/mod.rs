@@ -120,7 +120,8 @@ pub fn read_file(path: &Path, port: Option<u16>) -> Reading {
     }
 }
 
-fn read_text(name: &str, text: &[u8], port: Option<u16>) -> Reading {
+/// Reads a configuration from memory for somebody who wants to see its statements too.
+pub fn read_text(name: &str, text: &[u8], port: Option<u16>) -> Reading {
     let mut reader = Reader::default();
     let map = reader.read_source(name, text);
     let config = check::config(&map, port, &mut check::Findings::new(&mut reader.diagnostics));

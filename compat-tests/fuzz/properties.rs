@@ -1,0 +1,143 @@
+//! What must hold for any bytes at all, one function per reader.
+//!
+//! Besides "no panic": reading twice gives the same; findings lie within the file; what could be loaded can be
+//! written, and is the same zone when it is read again.
+
+use trimaran::config::{self, Secrets};
+use trimaran::dns::Name;
+use trimaran::zone::check;
+use trimaran::zonefile::{self, Check, Loaded, Options};
+
+/// A reader that is given arbitrary bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Master files.
+    Zone,
+    /// named.conf.
+    Configuration,
+}
+
+/// What reading came to; by this its use of memory is judged.
+pub(super) struct Work {
+    /// How many records were handed on, `$GENERATE` included.
+    pub(super) records: u64,
+}
+
+impl Reader {
+    /// All of them.
+    pub(super) const ALL: [Reader; 2] = [Reader::Zone, Reader::Configuration];
+
+    /// Reads `input`; an error says which property does not hold.
+    pub(super) fn check(self, input: &[u8]) -> Result<Work, String> {
+        match self {
+            Reader::Zone => zone(input),
+            Reader::Configuration => configuration(input),
+        }
+    }
+
+    /// The most memory that reading may take at once, in bytes.
+    ///
+    /// A file is held whole, twice while it is read again; a token, a finding and a record each cost a fixed
+    /// number of bytes beside their text, and none of them can be shorter than two bytes of the file or than
+    /// what `$GENERATE` makes.
+    pub(super) fn bytes_max(self, input_bytes: usize, work: &Work) -> usize {
+        let per_input_byte = match self {
+            Reader::Zone => 256,
+            Reader::Configuration => 2048,
+        };
+        (1 << 20) + per_input_byte * input_bytes + 2048 * work.records as usize
+    }
+}
+
+/// Warnings where `strictness` is even, refusals where it is odd, so that both ways are taken.
+fn options(strictness: usize) -> Options {
+    let check = if strictness.is_multiple_of(2) { Check::Warn } else { Check::Fail };
+    Options {
+        check_names: check,
+        check_mx: check,
+        check_ns: check,
+        check_wildcard: check,
+        max_ttl: None,
+        now: Some(1_800_000_000),
+    }
+}
+
+fn lenient() -> Options {
+    let check = Check::Ignore;
+    Options { check_names: check, check_mx: check, check_ns: check, check_wildcard: check, ..options(0) }
+}
+
+fn zone(input: &[u8]) -> Result<Work, String> {
+    let apex: Name = "example.".parse().expect("a name");
+    let options = options(input.len());
+    let loaded = zonefile::load_bytes(input, "f", &apex, &options);
+    let again = zonefile::load_bytes(input, "f", &apex, &options);
+    if loaded.outcome != again.outcome || digest(&loaded) != digest(&again) {
+        return Err("reading twice gives two outcomes".into());
+    }
+    within_the_file(input, &loaded)?;
+    let Some(contents) = &loaded.contents else { return Ok(Work { records: loaded.outcome.records }) };
+    let _ = check::check(contents, &check::Options::default());
+    let mut text = Vec::new();
+    zonefile::write_zone(contents, &mut text).map_err(|error| format!("not written: {error}"))?;
+    let copy = zonefile::load_bytes(&text, "copy", &apex, &lenient());
+    if digest(&loaded) != digest(&copy) {
+        let said = copy.outcome.first_error().map(ToString::to_string);
+        return Err(format!("what is written reads back differently ({said:?}):\n{}", lossy(&text)));
+    }
+    let mut rewritten = Vec::new();
+    let copied = copy.contents.as_ref().ok_or("the copy is no zone")?;
+    zonefile::write_zone(copied, &mut rewritten).map_err(|error| format!("not written: {error}"))?;
+    if text != rewritten {
+        return Err(format!("written differently the second time:\n{}", lossy(&rewritten)));
+    }
+    Ok(Work { records: loaded.outcome.records })
+}
+
+fn digest(loaded: &Loaded) -> Option<[u8; 32]> {
+    loaded.contents.as_ref().map(|contents| contents.digest())
+}
+
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+fn within_the_file(input: &[u8], loaded: &Loaded) -> Result<(), String> {
+    let ends = input.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
+    for diagnostic in loaded.outcome.diagnostics.iter().filter(|diagnostic| &*diagnostic.file == "f") {
+        let line = diagnostic.line as usize;
+        if line == 0 || line > ends + 1 {
+            return Err(format!("line {line} of {}: {diagnostic}", ends + 1));
+        }
+        if let Some(span) = diagnostic.span
+            && (span.start > span.end || span.end > input.len())
+        {
+            return Err(format!("{span:?} of {} bytes: {diagnostic}", input.len()));
+        }
+    }
+    Ok(())
+}
+
+fn configuration(input: &[u8]) -> Result<Work, String> {
+    let (reading, again) = (config::read_text("f", input, None), config::read_text("f", input, None));
+    if reading.diagnostics != again.diagnostics {
+        return Err("reading twice gives two outcomes".into());
+    }
+    let ends = input.iter().filter(|&&byte| byte == b'\n').count();
+    for diagnostic in &reading.diagnostics {
+        let Some(position) = &diagnostic.position else { continue };
+        let line = position.line as usize;
+        if &*position.file == "f" && (line == 0 || line > ends + 1) {
+            return Err(format!("line {line} of {}: {diagnostic}", ends + 1));
+        }
+    }
+    let canonical = reading.canonical(Secrets::Shown);
+    if reading.config().is_some() {
+        let copy = config::read_text("copy", canonical.as_bytes(), None);
+        if copy.config().is_none() || copy.canonical(Secrets::Shown) != canonical {
+            let said: Vec<String> = copy.diagnostics.iter().map(ToString::to_string).collect();
+            return Err(format!("canonical form reads back differently: {said:?}\n{canonical}"));
+        }
+    }
+    Ok(Work { records: 0 })
+}
