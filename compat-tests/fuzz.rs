@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use peak_alloc::PeakAlloc;
 
 use crate::harness::rng::Rng;
+use crate::zonefuzz;
 use properties::Reader;
 
 /// Counts what the readers allocate.
@@ -115,6 +116,7 @@ impl Budget {
 /// Reads files until the budget is used up or something is wrong with one.
 fn work(budget: Budget, mut rng: Rng, current: &Current) -> Result<u64, String> {
     let seeds = Reader::ALL.map(|reader| (reader, seeds(reader)));
+    let corpus = zonefuzz::corpus();
     for (reader, seeds) in &seeds {
         assert!(seeds.len() > 20, "{reader:?} has {} seeds", seeds.len());
         for input in seeds {
@@ -124,7 +126,12 @@ fn work(budget: Budget, mut rng: Rng, current: &Current) -> Result<u64, String> 
     let (since, mut told, mut files) = (Instant::now(), 0, 0);
     while !budget.is_used_up(files, since) {
         for (reader, seeds) in &seeds {
-            attempt(*reader, mutations::mutated(seeds, &mut rng), current)?;
+            // Nearly right zones get further into the reader than mere bytes do.
+            let input = match reader {
+                Reader::Zone if rng.chance(50) => zonefuzz::file(&mut rng, &corpus, "example", &[]),
+                _ => mutations::mutated(seeds, &mut rng),
+            };
+            attempt(*reader, input, current)?;
         }
         files += 1;
         if since.elapsed().as_secs() / 60 > told {

@@ -13,14 +13,18 @@ const TAB_WIDTH: usize = 8;
 
 /// Writes every record on one line of its own, owners in canonical order, SOA and NS before other types.
 pub fn write_zone(contents: &Contents, out: &mut impl Write) -> io::Result<()> {
-    // BIND: the NSEC3 chain is a tree of its own, which comes last.
+    // BIND: the NSEC3 chain and its signatures are a tree of their own, which comes last.
     let mut has_nsec3 = false;
     for node in contents.nodes() {
-        has_nsec3 |= node.leaf().rrset(RrType::NSEC3).is_some();
-        write_rrsets(node.rrsets().filter(|rrset| !is_of_nsec3(rrset)), out)?;
+        let rrsets = node.rrsets().filter(|rrset| {
+            let comes_last = is_of_nsec3(rrset);
+            has_nsec3 |= comes_last;
+            !comes_last
+        });
+        write_rrsets(rrsets, out)?;
     }
     if has_nsec3 {
-        for node in contents.nodes().filter(|node| node.leaf().rrset(RrType::NSEC3).is_some()) {
+        for node in contents.nodes() {
             write_rrsets(node.rrsets().filter(is_of_nsec3), out)?;
         }
     }
