@@ -9,10 +9,12 @@
 //!
 //! Not here: what may not stand together at one owner (`zonefile::load`), syntax, and signatures.
 
-use crate::dns::{Name, RrType, Rrset, rdata};
+mod owners;
 
 use super::Contents;
-use super::contents::Node;
+use super::lookup::{LookupName, lookup};
+use crate::dns::{Name, RrType, Rrset, rdata};
+use owners::{check_owners, host_trouble};
 
 /// What to do about something that is doubtful but legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +193,11 @@ impl Report {
         report
     }
 
+    fn append(&mut self, later: &mut Report) {
+        self.findings.append(&mut later.findings);
+        self.fatal += later.fatal;
+    }
+
     fn note(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
@@ -227,8 +234,11 @@ pub fn check(contents: &Contents, options: &Options) -> Report {
         report.refuse(Finding::NoNs);
         return report;
     };
+    let mut lookup_name = LookupName::default();
     for target in targets(&ns) {
-        if let Some(trouble) = host_trouble(contents, &target) {
+        let is_name = lookup_name.set(target.as_wire());
+        debug_assert!(is_name, "a name in the zone is legal");
+        if let Some(trouble) = host_trouble(contents, &lookup(contents, &mut lookup_name)) {
             report.refuse(Finding::ApexNs { target, trouble });
         }
     }
@@ -239,14 +249,12 @@ pub fn check(contents: &Contents, options: &Options) -> Report {
     if report.fatal > 0 {
         return report;
     }
-    if options.duplicates != Check::Ignore {
-        check_duplicates(contents, options.duplicates, &mut report);
-    }
-    if options.integrity != Integrity::None {
-        check_integrity(contents, options, &mut report);
-    }
+    let mut owners = check_owners(contents, options);
+    report.append(&mut owners.duplicates);
+    report.append(&mut owners.integrity);
     if report.fatal == 0 {
-        check_algorithms(contents, &mut report);
+        report.append(&mut owners.algorithms);
+        check_keys(contents, &mut report);
     }
     report
 }
@@ -257,80 +265,6 @@ fn targets(rrset: &Rrset) -> impl Iterator<Item = Name> {
         let embedded = rdata::names(rrset.rtype, octets).next()?;
         Name::from_wire(&octets[embedded.offset..embedded.offset + embedded.length]).ok()
     })
-}
-
-/// What a zone has for a name and a type, glue told apart.
-#[derive(PartialEq, Eq)]
-enum Found {
-    Records,
-    /// Below or at a cut; `glue` says whether there are records all the same.
-    Delegated {
-        glue: bool,
-    },
-    Cname,
-    Dname(Name),
-    Nothing,
-}
-
-/// RFC 1034 §4.3.2 step 3 for one name and type of the zone.
-fn find(contents: &Contents, name: &Name, rtype: RrType) -> Found {
-    let depth = name.label_count() - contents.apex().label_count();
-    // The ancestors from the apex down, the name itself last.
-    let mut path = vec![name.clone()];
-    for _ in 0..depth {
-        let parent = path.last().and_then(Name::parent).expect("the name is in the zone");
-        path.push(parent);
-    }
-    for ancestor in path.iter().rev() {
-        let Some(node) = contents.node(ancestor) else { continue };
-        if node.leaf().is_cut() {
-            let glue = contents.rrset(name, rtype).is_some();
-            return Found::Delegated { glue };
-        }
-        if ancestor != name && node.leaf().has_dname() {
-            return Found::Dname(ancestor.clone());
-        }
-    }
-    if contents.name_exists(name) {
-        return contents.node(name).map_or(Found::Nothing, |node| exact(&node, rtype));
-    }
-    // The wildcard of the closest encloser (RFC 4592 §3.3.1).
-    let encloser = path.iter().skip(1).find(|ancestor| contents.name_exists(ancestor));
-    let wildcard = encloser.and_then(|encloser| encloser.child(b"*").ok());
-    wildcard.and_then(|wildcard| contents.node(&wildcard)).map_or(Found::Nothing, |node| exact(&node, rtype))
-}
-
-fn exact(node: &Node<'_>, rtype: RrType) -> Found {
-    match node.leaf() {
-        leaf if leaf.rrset(rtype).is_some() => Found::Records,
-        leaf if leaf.has_cname() => Found::Cname,
-        _ => Found::Nothing,
-    }
-}
-
-/// The same for addresses: A first, and AAAA if there is none.
-fn find_address(contents: &Contents, target: &Name) -> Found {
-    match find(contents, target, RrType::A) {
-        Found::Nothing | Found::Delegated { glue: false } => find(contents, target, RrType::AAAA),
-        found => found,
-    }
-}
-
-fn is_inside(contents: &Contents, target: &Name) -> bool {
-    target.is_at_or_below(contents.apex())
-}
-
-/// What is the matter with a host that a client would have to reach.
-fn host_trouble(contents: &Contents, target: &Name) -> Option<Trouble> {
-    if !is_inside(contents, target) {
-        return None;
-    }
-    match find_address(contents, target) {
-        Found::Records | Found::Delegated { .. } => None,
-        Found::Cname => Some(Trouble::Cname),
-        Found::Dname(dname) => Some(Trouble::BelowDname(dname)),
-        Found::Nothing => Some(Trouble::NoAddress(Glue::None)),
-    }
 }
 
 fn check_nsec3(contents: &Contents, report: &mut Report) {
@@ -353,169 +287,12 @@ fn check_nsec3(contents: &Contents, report: &mut Report) {
     }
 }
 
-/// The records of an RRset are different already; here those that would be the same in lower case.
-fn check_duplicates(contents: &Contents, check: Check, report: &mut Report) {
-    for node in contents.nodes() {
-        for stored in node.leaf().rrsets().filter(|stored| stored.count() > 1) {
-            let rtype = stored.rtype();
-            if !rdata::has_plain_names(rtype) {
-                continue;
-            }
-            let owner = node.owner();
-            let rrset = stored.to_rrset(owner.clone(), contents.apex());
-            let mut folded: Vec<Vec<u8>> = rrset.rdatas.iter().map(|octets| lowered(rtype, octets)).collect();
-            folded.sort_unstable();
-            if folded.windows(2).any(|pair| pair[0] == pair[1]) {
-                report.at_level(check, Finding::Duplicates { owner, rtype });
-            }
-        }
-    }
-}
-
-fn lowered(rtype: RrType, octets: &[u8]) -> Vec<u8> {
-    let mut folded = octets.to_vec();
-    for embedded in rdata::names(rtype, octets) {
-        folded[embedded.offset..embedded.offset + embedded.length].make_ascii_lowercase();
-    }
-    folded
-}
-
-/// Follows the targets of the owners that are not below a cut or a DNAME.
-struct Walk<'a> {
-    contents: &'a Contents,
-    options: &'a Options,
-    sibling: bool,
-    /// Whether targets outside the zone are reported too.
-    outside: bool,
-    report: &'a mut Report,
-}
-
-fn check_integrity(contents: &Contents, options: &Options, report: &mut Report) {
-    let (sibling, outside) = match options.integrity {
-        Integrity::None => return,
-        Integrity::Local { sibling } => (sibling, false),
-        Integrity::Full { sibling } => (sibling, true),
-    };
-    let mut walk = Walk { contents, options, sibling, outside, report };
-    let mut bottom: Option<Name> = None;
-    for node in contents.nodes() {
-        let leaf = node.leaf();
-        let interesting = |rtype: RrType| {
-            matches!(rtype, RrType::NS | RrType::DNAME | RrType::MX | RrType::SRV | RrType::SPF)
-        };
-        if bottom.is_none() && !leaf.rrsets().any(|stored| interesting(stored.rtype())) {
-            continue;
-        }
-        let owner = node.owner();
-        if bottom.as_ref().is_some_and(|bottom| owner.is_below(bottom)) {
-            continue;
-        }
-        bottom = (leaf.is_cut() || leaf.has_dname()).then(|| owner.clone());
-        match leaf.is_cut() {
-            true => walk.delegation(&node, &owner),
-            false => walk.services(&node, &owner),
-        }
-    }
-}
-
-impl Walk<'_> {
-    fn rrset(&self, node: &Node<'_>, owner: &Name, rtype: RrType) -> Option<Rrset> {
-        node.leaf().rrset(rtype).map(|stored| stored.to_rrset(owner.clone(), self.contents.apex()))
-    }
-
-    fn delegation(&mut self, node: &Node<'_>, owner: &Name) {
-        for target in self.rrset(node, owner, RrType::NS).iter().flat_map(targets) {
-            let trouble = delegation_trouble(self.contents, owner, &target, self.sibling);
-            self.target(owner, RrType::NS, target, trouble, Check::Warn);
-        }
-    }
-
-    fn services(&mut self, node: &Node<'_>, owner: &Name) {
-        // A target that is the root says that there is no such service (RFC 7505, RFC 2782).
-        for target in self.rrset(node, owner, RrType::MX).iter().flat_map(targets).filter(|t| !t.is_root()) {
-            let trouble = host_trouble(self.contents, &target);
-            let check = match trouble {
-                Some(Trouble::NoAddress(_)) if self.options.mx == Check::Fail => Check::Fail,
-                Some(Trouble::NoAddress(_)) => Check::Warn,
-                _ => self.options.mx_cname,
-            };
-            self.target(owner, RrType::MX, target, trouble, check);
-        }
-        for target in self.rrset(node, owner, RrType::SRV).iter().flat_map(targets).filter(|t| !t.is_root()) {
-            let trouble = host_trouble(self.contents, &target);
-            let no_address = matches!(trouble, Some(Trouble::NoAddress(_)));
-            let check = if no_address { Check::Warn } else { self.options.srv_cname };
-            self.target(owner, RrType::SRV, target, trouble, check);
-        }
-        if self.options.spf != Check::Ignore && node.leaf().rrset(RrType::SPF).is_some() {
-            let is_spf = |octets: &[u8]| octets.get(1..).is_some_and(|text| text.starts_with(b"v=spf1"));
-            let txt = self.rrset(node, owner, RrType::TXT);
-            if !txt.is_some_and(|txt| txt.rdatas.iter().any(|octets| is_spf(octets))) {
-                self.report.note(Finding::SpfOnly(owner.clone()));
-            }
-        }
-    }
-
-    fn target(&mut self, owner: &Name, rtype: RrType, target: Name, trouble: Option<Trouble>, check: Check) {
-        let owner = owner.clone();
-        if !is_inside(self.contents, &target) {
-            if self.outside {
-                self.report.note(Finding::Outside { owner, rtype, target });
-            }
-        } else if let Some(trouble) = trouble {
-            self.report.at_level(check, Finding::Target { owner, rtype, target, trouble });
-        }
-    }
-}
-
-/// What is the matter with the name server of a delegation (RFC 1034 §4.2.1).
-fn delegation_trouble(contents: &Contents, owner: &Name, target: &Name, sibling: bool) -> Option<Trouble> {
-    if !is_inside(contents, target) {
-        return None;
-    }
-    let required = target.is_at_or_below(owner);
-    match find_address(contents, target) {
-        Found::Records | Found::Delegated { glue: true } => None,
-        Found::Cname => Some(Trouble::Cname),
-        Found::Dname(dname) => Some(Trouble::BelowDname(dname)),
-        Found::Nothing | Found::Delegated { .. } if required => Some(Trouble::NoAddress(Glue::Required)),
-        Found::Nothing => Some(Trouble::NoAddress(Glue::None)),
-        Found::Delegated { .. } => sibling.then_some(Trouble::NoAddress(Glue::Sibling)),
-    }
-}
-
 /// Algorithms that RFC 8624 §3.1 says must not, or should not, be used to sign.
 fn is_deprecated(algorithm: u8) -> bool {
     matches!(algorithm, 1 | 3 | 5 | 6 | 7 | 12)
 }
 
-fn check_algorithms(contents: &Contents, report: &mut Report) {
-    for node in contents.nodes() {
-        let leaf = node.leaf();
-        if let Some(stored) = leaf.rrset(RrType::DS) {
-            let owner = node.owner();
-            for octets in stored.to_rrset(owner.clone(), contents.apex()).rdatas {
-                let &[_, _, algorithm, digest, ..] = &*octets else { continue };
-                if matches!(digest, 1 | 3) {
-                    report.note(Finding::DeprecatedDigest { owner: owner.clone(), digest });
-                }
-                if is_deprecated(algorithm) {
-                    let (owner, rtype) = (owner.clone(), RrType::DS);
-                    report.note(Finding::DeprecatedAlgorithm { owner, rtype, algorithm });
-                }
-            }
-        }
-        if let Some(stored) = leaf.rrset(RrType::KEY) {
-            for octets in stored.to_rrset(node.owner(), contents.apex()).rdatas {
-                // Both high bits of the flags say that there is no key (RFC 2535 §3.1.2).
-                let &[flags, _, _, algorithm, ..] = &*octets else { continue };
-                if flags & 0xc0 != 0xc0 && is_deprecated(algorithm) {
-                    let (owner, rtype) = (node.owner(), RrType::KEY);
-                    report.note(Finding::DeprecatedAlgorithm { owner, rtype, algorithm });
-                }
-            }
-        }
-    }
+fn check_keys(contents: &Contents, report: &mut Report) {
     let Some(keys) = contents.rrset(contents.apex(), RrType::DNSKEY) else { return };
     let mut deprecated = Vec::new();
     for octets in &keys.rdatas {

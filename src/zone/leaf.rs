@@ -18,6 +18,7 @@ mod draft;
 
 use super::key::Key;
 use crate::dns::{Name, RrType, Rrset};
+use std::ops::Range;
 use triomphe::ThinArc;
 
 pub(super) use draft::{Draft, LeafWriter, canonical, covered_type, rrset_order, sort_and_dedup};
@@ -165,6 +166,17 @@ impl Leaf {
         (0..self.header().rrsets as usize).map(|index| self.at(index))
     }
 
+    /// The types of the RRsets, in their order.
+    #[inline]
+    pub(super) fn types(&self) -> impl Iterator<Item = RrType> {
+        self.entries().chunks_exact(ENTRY_BYTES).map(|entry| RrType(u16::from_le_bytes([entry[0], entry[1]])))
+    }
+
+    /// Whether an RRset has more than one record.
+    pub(super) fn has_repeated(&self) -> bool {
+        self.entries().chunks_exact(ENTRY_BYTES).any(|entry| Entry::read(entry).count > 1)
+    }
+
     /// The RRset of a type; of RRSIGs the first, see [`Leaf::signatures`].
     #[inline]
     pub fn rrset(&self, rtype: RrType) -> Option<StoredRrset<'_>> {
@@ -179,7 +191,7 @@ impl Leaf {
     }
 
     pub(super) fn record_count(&self) -> u64 {
-        self.rrsets().map(|rrset| u64::from(rrset.count)).sum()
+        self.entries().chunks_exact(ENTRY_BYTES).map(|entry| u64::from(Entry::read(entry).count)).sum()
     }
 }
 
@@ -408,14 +420,24 @@ impl<'a> StoredRrset<'a> {
         Some(at + written)
     }
 
+    /// Where each record's RDATA is, for [`StoredRrset::rdata_into`].
+    pub(super) fn records(&self) -> impl Iterator<Item = Range<usize>> + use<'a> {
+        stored_records(self.records)
+    }
+
+    /// Appends the RDATA of one record, uncompressed.
+    pub(super) fn rdata_into(&self, record: Range<usize>, owner: &[u8], apex: &[u8], out: &mut Vec<u8>) {
+        self.expand(record, out, |target, rdata| {
+            rdata.extend_from_slice(if target == Target::Owner { owner } else { apex });
+        });
+    }
+
     /// Each record's RDATA, uncompressed.
     pub(super) fn rdatas(&self, owner: &[u8], apex: &[u8]) -> Vec<Box<[u8]>> {
-        stored_records(self.records)
-            .map(|stored| {
-                let mut rdata = Vec::with_capacity(stored.len() + apex.len());
-                self.expand(stored, &mut rdata, |target, rdata| {
-                    rdata.extend_from_slice(if target == Target::Owner { owner } else { apex });
-                });
+        self.records()
+            .map(|record| {
+                let mut rdata = Vec::with_capacity(record.len() + apex.len());
+                self.rdata_into(record, owner, apex, &mut rdata);
                 rdata.into_boxed_slice()
             })
             .collect()
@@ -428,15 +450,14 @@ impl<'a> StoredRrset<'a> {
     }
 
     /// Appends the RDATA at `stored`; `place` puts owner or apex where a pointer to it stands.
-    fn expand(
-        &self,
-        stored: std::ops::Range<usize>,
-        out: &mut Vec<u8>,
-        place: impl Fn(Target, &mut Vec<u8>),
-    ) {
+    fn expand(&self, stored: Range<usize>, out: &mut Vec<u8>, place: impl Fn(Target, &mut Vec<u8>)) {
         let mut at = stored.start;
-        let inside = self.relocations().filter(|relocation| stored.contains(&(relocation.position as usize)));
-        for relocation in inside {
+        // They stand in the order of their positions.
+        let (relocations, _) = self.relocations.as_chunks::<RELOCATION_BYTES>();
+        let first =
+            relocations.partition_point(|bytes| usize::from(Relocation::read(bytes).position) < stored.start);
+        let inside = relocations[first..].iter().map(|bytes| Relocation::read(bytes));
+        for relocation in inside.take_while(|relocation| usize::from(relocation.position) < stored.end) {
             let position = relocation.position as usize;
             out.extend_from_slice(&self.records[at..position]);
             match relocation.target {
@@ -470,7 +491,7 @@ impl<'a> StoredRrset<'a> {
 }
 
 /// Where the RDATA of each record is.
-fn stored_records(records: &[u8]) -> impl Iterator<Item = std::ops::Range<usize>> {
+fn stored_records(records: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rdlength = records.get(at + 10..at + 12)?;

@@ -164,6 +164,19 @@ impl Node {
         }
     }
 
+    /// The twigs of a branch; a leaf itself.
+    fn children(&self) -> &[Node] {
+        match self {
+            Node::Branch(branch) => branch.twigs(),
+            leaf => std::slice::from_ref(leaf),
+        }
+    }
+
+    /// The leaves below, in canonical order.
+    pub(super) fn leaves(&self) -> Leaves<'_> {
+        Leaves { stack: vec![std::slice::from_ref(self).iter()] }
+    }
+
     fn last_leaf(&self) -> &Leaf {
         let mut node = self;
         loop {
@@ -405,6 +418,23 @@ pub(super) fn leaves_from<'a>(root: &'a Option<Node>, key: &Key) -> Leaves<'a> {
         }
     }
     Leaves { stack }
+}
+
+/// The trie in at least `count` parts, one behind the other in canonical order, if it has so many.
+pub(super) fn parts(root: &Option<Node>, count: usize) -> Vec<&Node> {
+    let mut parts: Vec<&Node> = root.iter().collect();
+    while parts.len() < count && parts.iter().any(|part| matches!(part, Node::Branch(_))) {
+        parts = parts.into_iter().flat_map(Node::children).collect();
+    }
+    parts
+}
+
+/// The topmost zone cut or DNAME that all names of a part are below; none if that is among them.
+pub(super) fn occluder<'a>(root: &'a Option<Node>, part: &Node) -> Option<&'a Leaf> {
+    let key = part.first_leaf().key();
+    let mut walk = Walk::new(root.as_ref()?);
+    while walk.step(&key) {}
+    walk.occluder().map(|(leaf, _)| leaf)
 }
 
 /// Iterator over leaves. See [`leaves`].

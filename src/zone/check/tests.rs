@@ -174,3 +174,33 @@ fn a_zone_is_signed_when_its_apex_says_so() {
     assert!(!is_signed(&zone(&[key])));
     assert!(!is_signed(&zone(&[nsec])));
 }
+
+#[test]
+fn findings_do_not_depend_on_parts_and_threads() {
+    let mut records = Vec::new();
+    let owners: Vec<String> =
+        (0..400).map(|number| format!("h{}.s{}", number * 37 % 400, number % 7)).collect();
+    for (number, owner) in owners.iter().enumerate() {
+        records.push(match number % 5 {
+            0 => a(owner),
+            1 => to(owner, RrType::MX, &owners[number / 2]),
+            2 => to(owner, RrType::NS, owner),
+            3 => to(owner, RrType::SRV, "nowhere"),
+            _ => to(owner, RrType::DNAME, "elsewhere"),
+        });
+    }
+    // Below a cut and below a DNAME, so that a part may start there.
+    let below: Vec<String> = owners.iter().map(|owner| format!("x.{owner}")).collect();
+    records.extend(below.iter().map(|owner| to(owner, RrType::MX, "nowhere.either")));
+    records.push(to("s3", RrType::NS, "ns.s3"));
+    records.push(to("s4", RrType::DNAME, "elsewhere"));
+    let head = [to("@", RrType::NS, "ns"), a("ns")];
+    let zone = zone(&[&head[..], &records].concat());
+    let options = Options { integrity: Integrity::Full { sibling: true }, ..Options::default() };
+    let expected = owners::check_in_parts(&zone, &options, 1, 1).integrity;
+    assert!(expected.findings.len() > 100, "{}", expected.findings.len());
+    for (threads, parts) in [(2, 2), (2, 16), (3, 1000)] {
+        let found = owners::check_in_parts(&zone, &options, threads, parts).integrity;
+        assert_eq!(found, expected, "{threads} threads, {parts} parts");
+    }
+}

@@ -1,0 +1,361 @@
+//! The checks that look at every owner.
+//!
+//! ```text
+//! trie ─► parts, in order ─► one thread each, one pass ─► duplicates, targets, algorithms ─► joined in order
+//! ```
+//!
+//! Invariant: the findings, and their order, do not depend on how many parts and threads there are.
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Check, Contents, Finding, Glue, Integrity, Options, Report, Trouble, is_deprecated};
+use crate::dns::name::is_at_or_below;
+use crate::dns::{Name, RrType, rdata};
+use crate::zone::leaf::{Leaf, StoredRrset};
+use crate::zone::lookup::{BATCH_MAX, Lookup, LookupName, lookup_batch};
+use crate::zone::trie;
+
+/// Records from which on a zone is worth several threads.
+const PARALLEL_RECORDS_MIN: u64 = 50_000;
+/// Parts per thread: the more, the smaller the one that the others wait for at the end.
+const PARTS_PER_THREAD: usize = 16;
+
+/// What was found, each kind by itself because BIND makes a pass for each.
+#[derive(Default)]
+pub(super) struct OwnerReports {
+    pub(super) duplicates: Report,
+    pub(super) integrity: Report,
+    pub(super) algorithms: Report,
+}
+
+impl OwnerReports {
+    fn append(&mut self, mut later: OwnerReports) {
+        self.duplicates.append(&mut later.duplicates);
+        self.integrity.append(&mut later.integrity);
+        self.algorithms.append(&mut later.algorithms);
+    }
+}
+
+/// Checks every owner.
+pub(super) fn check_owners(contents: &Contents, options: &Options) -> OwnerReports {
+    let threads = match contents.record_count() {
+        ..PARALLEL_RECORDS_MIN => 1,
+        _ => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    check_in_parts(contents, options, threads, threads * PARTS_PER_THREAD)
+}
+
+pub(super) fn check_in_parts(
+    contents: &Contents,
+    options: &Options,
+    threads: usize,
+    parts: usize,
+) -> OwnerReports {
+    let parts = trie::parts(contents.root(), if threads == 1 { 1 } else { parts });
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = parts.get(index) else { break };
+            let reports = PartWalk::new(contents, options).check(part);
+            done.lock().expect("no thread panics with the lock").push((index, reports));
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..threads.min(parts.len())).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    let mut done = done.into_inner().expect("no thread panics with the lock");
+    done.sort_by_key(|(index, _)| *index);
+    let mut all = OwnerReports::default();
+    done.into_iter().for_each(|(_, reports)| all.append(reports));
+    all
+}
+
+/// What the zone has for a host.
+enum Host<'a> {
+    /// Not a name of the zone.
+    Outside,
+    Addresses,
+    /// In a delegated zone; `glue` says whether there are addresses all the same.
+    Delegated {
+        glue: bool,
+    },
+    Cname,
+    BelowDname(&'a Leaf),
+    NoAddress,
+}
+
+fn host<'a>(found: &Lookup<'a>) -> Host<'a> {
+    let has_address = |leaf: &Leaf| leaf.types().any(|rtype| matches!(rtype, RrType::A | RrType::AAAA));
+    match found {
+        Lookup::OutOfZone => Host::Outside,
+        Lookup::Found(leaf) | Lookup::Wildcard { leaf, .. } => match leaf {
+            leaf if has_address(leaf) => Host::Addresses,
+            leaf if leaf.has_cname() => Host::Cname,
+            _ => Host::NoAddress,
+        },
+        Lookup::Delegation(delegation) => Host::Delegated { glue: delegation.node.is_some_and(has_address) },
+        Lookup::Dname { leaf, .. } => Host::BelowDname(leaf),
+        Lookup::Empty | Lookup::EmptyWildcard { .. } | Lookup::NoName { .. } => Host::NoAddress,
+    }
+}
+
+/// What is the matter with a host that a client would have to reach.
+pub(super) fn host_trouble(contents: &Contents, found: &Lookup<'_>) -> Option<Trouble> {
+    match host(found) {
+        Host::Outside | Host::Addresses | Host::Delegated { .. } => None,
+        Host::Cname => Some(Trouble::Cname),
+        Host::BelowDname(dname) => Some(Trouble::BelowDname(dname.owner(contents.apex()))),
+        Host::NoAddress => Some(Trouble::NoAddress(Glue::None)),
+    }
+}
+
+/// What is the matter with the name server of a delegation (RFC 1034 §4.2.1); `required` says that it is itself in
+/// the delegated zone.
+fn delegation_trouble(
+    contents: &Contents,
+    found: &Lookup<'_>,
+    required: bool,
+    sibling: bool,
+) -> Option<Trouble> {
+    match host(found) {
+        Host::NoAddress | Host::Delegated { glue: false } if required => {
+            Some(Trouble::NoAddress(Glue::Required))
+        }
+        Host::Delegated { glue: false } => sibling.then_some(Trouble::NoAddress(Glue::Sibling)),
+        Host::Delegated { glue: true } => None,
+        _ => host_trouble(contents, found),
+    }
+}
+
+/// A target that waits to be looked up with others.
+struct Pending<'a> {
+    owner: &'a Leaf,
+    rrset: StoredRrset<'a>,
+    /// Which record of the RRset.
+    record: Range<usize>,
+    /// The target of a delegation that is in the delegated zone.
+    required: bool,
+}
+
+/// One pass over a part of the owners.
+struct PartWalk<'a> {
+    contents: &'a Contents,
+    options: &'a Options,
+    sibling: bool,
+    /// Whether targets outside the zone are reported too.
+    outside: bool,
+    reports: OwnerReports,
+    /// The topmost zone cut or DNAME that the walk is below.
+    bottom: Option<&'a Leaf>,
+    pending: Vec<Pending<'a>>,
+    names: Vec<LookupName>,
+    owner_wire: Vec<u8>,
+    rdata: Vec<u8>,
+}
+
+impl<'a> PartWalk<'a> {
+    fn new(contents: &'a Contents, options: &'a Options) -> PartWalk<'a> {
+        let (sibling, outside) = match options.integrity {
+            Integrity::None => (false, false),
+            Integrity::Local { sibling } => (sibling, false),
+            Integrity::Full { sibling } => (sibling, true),
+        };
+        PartWalk {
+            contents,
+            options,
+            sibling,
+            outside,
+            reports: OwnerReports::default(),
+            bottom: None,
+            pending: Vec::with_capacity(BATCH_MAX),
+            names: Vec::new(),
+            owner_wire: Vec::new(),
+            rdata: Vec::new(),
+        }
+    }
+
+    fn check(mut self, part: &'a trie::Node) -> OwnerReports {
+        self.bottom = trie::occluder(self.contents.root(), part);
+        for leaf in part.leaves() {
+            self.owner(leaf);
+        }
+        self.look_up_pending();
+        self.reports
+    }
+
+    fn owner(&mut self, leaf: &'a Leaf) {
+        let (mut has_targets, mut has_keys) = (false, false);
+        for rtype in leaf.types() {
+            match rtype {
+                RrType::NS | RrType::DNAME | RrType::MX | RrType::SRV | RrType::SPF => has_targets = true,
+                RrType::DS | RrType::KEY => has_keys = true,
+                _ => {}
+            }
+        }
+        if self.options.duplicates != Check::Ignore && leaf.has_repeated() {
+            self.duplicates(leaf);
+        }
+        if has_keys {
+            self.algorithms(leaf);
+        }
+        if self.options.integrity == Integrity::None || (!has_targets && self.bottom.is_none()) {
+            return;
+        }
+        if self.bottom.is_some_and(|bottom| is_at_or_below(leaf.relative(), bottom.relative())) {
+            return;
+        }
+        self.bottom = leaf.occludes().then_some(leaf);
+        match leaf.is_cut() {
+            true => self.targets(leaf, RrType::NS),
+            false if has_targets => self.services(leaf),
+            false => {}
+        }
+    }
+
+    /// The records of an RRset are different already; here those that would be the same in lower case.
+    fn duplicates(&mut self, leaf: &Leaf) {
+        for stored in leaf.rrsets().filter(|stored| stored.count() > 1) {
+            let rtype = stored.rtype();
+            if !rdata::has_plain_names(rtype) {
+                continue;
+            }
+            let apex = self.contents.apex();
+            let owner = leaf.owner(apex);
+            let rdatas = stored.rdatas(owner.as_wire(), apex.as_wire());
+            let mut folded: Vec<Vec<u8>> = rdatas.iter().map(|octets| lowered(rtype, octets)).collect();
+            folded.sort_unstable();
+            if folded.windows(2).any(|pair| pair[0] == pair[1]) {
+                self.reports
+                    .duplicates
+                    .at_level(self.options.duplicates, Finding::Duplicates { owner, rtype });
+            }
+        }
+    }
+
+    fn services(&mut self, leaf: &'a Leaf) {
+        self.targets(leaf, RrType::MX);
+        self.targets(leaf, RrType::SRV);
+        if self.options.spf != Check::Ignore && leaf.rrset(RrType::SPF).is_some() {
+            let is_spf = |octets: &[u8]| octets.get(1..).is_some_and(|text| text.starts_with(b"v=spf1"));
+            if !leaf.rrset(RrType::TXT).is_some_and(|txt| txt.rdatas_raw().any(is_spf)) {
+                // Findings stand in the order of the owners.
+                self.look_up_pending();
+                self.reports.integrity.note(Finding::SpfOnly(leaf.owner(self.contents.apex())));
+            }
+        }
+    }
+
+    /// Puts the targets of an RRset down to be looked up.
+    fn targets(&mut self, leaf: &'a Leaf, rtype: RrType) {
+        let Some(rrset) = leaf.rrset(rtype) else { return };
+        let apex = self.contents.apex().as_wire();
+        self.owner_wire.clear();
+        self.owner_wire.extend_from_slice(leaf.relative_as_given());
+        self.owner_wire.extend_from_slice(apex);
+        let mut rdata = std::mem::take(&mut self.rdata);
+        for record in rrset.records() {
+            rdata.clear();
+            rrset.rdata_into(record.clone(), &self.owner_wire, apex, &mut rdata);
+            let Some(target) = rdata::names(rtype, &rdata).next() else { continue };
+            let target = &rdata[target.offset..target.offset + target.length];
+            // A target that is the root says that there is no such service (RFC 7505, RFC 2782).
+            if rtype != RrType::NS && target == [0] {
+                continue;
+            }
+            if self.pending.len() == BATCH_MAX {
+                self.look_up_pending();
+            }
+            if self.names.len() == self.pending.len() {
+                self.names.push(LookupName::default());
+            }
+            if self.names[self.pending.len()].set(target) {
+                let required = rtype == RrType::NS && is_at_or_below(target, &self.owner_wire);
+                self.pending.push(Pending { owner: leaf, rrset, record, required });
+            }
+        }
+        self.rdata = rdata;
+    }
+
+    /// Looks the targets up together, so that waits for memory overlap.
+    fn look_up_pending(&mut self) {
+        let contents = self.contents;
+        let mut found = [Lookup::OutOfZone; BATCH_MAX];
+        let count = self.pending.len();
+        lookup_batch(&mut self.names[..count], &[Some(contents); BATCH_MAX][..count], &mut found[..count]);
+        for (index, pending) in std::mem::take(&mut self.pending).into_iter().enumerate() {
+            self.target(&pending, &found[index]);
+        }
+    }
+
+    fn target(&mut self, pending: &Pending<'a>, found: &Lookup<'a>) {
+        let rtype = pending.rrset.rtype();
+        if matches!(found, Lookup::OutOfZone) {
+            if self.outside {
+                let (owner, target) = self.names_of(pending);
+                self.reports.integrity.note(Finding::Outside { owner, rtype, target });
+            }
+            return;
+        }
+        let trouble = match rtype {
+            RrType::NS => delegation_trouble(self.contents, found, pending.required, self.sibling),
+            _ => host_trouble(self.contents, found),
+        };
+        let Some(trouble) = trouble else { return };
+        let has_no_address = matches!(trouble, Trouble::NoAddress(_));
+        let check = match rtype {
+            RrType::MX if has_no_address && self.options.mx == Check::Fail => Check::Fail,
+            RrType::MX if !has_no_address => self.options.mx_cname,
+            RrType::SRV if !has_no_address => self.options.srv_cname,
+            _ => Check::Warn,
+        };
+        let (owner, target) = self.names_of(pending);
+        self.reports.integrity.at_level(check, Finding::Target { owner, rtype, target, trouble });
+    }
+
+    fn names_of(&self, pending: &Pending<'_>) -> (Name, Name) {
+        let owner = pending.owner.owner(self.contents.apex());
+        let (rtype, mut rdata) = (pending.rrset.rtype(), Vec::new());
+        let apex = self.contents.apex().as_wire();
+        pending.rrset.rdata_into(pending.record.clone(), owner.as_wire(), apex, &mut rdata);
+        let embedded = rdata::names(rtype, &rdata).next();
+        let wire = embedded.map_or(&[][..], |name| &rdata[name.offset..name.offset + name.length]);
+        let target = Name::from_wire(wire).expect("the name was found in this record before");
+        (owner, target)
+    }
+
+    fn algorithms(&mut self, leaf: &Leaf) {
+        let report = &mut self.reports.algorithms;
+        let apex = self.contents.apex();
+        for octets in leaf.rrset(RrType::DS).iter().flat_map(StoredRrset::rdatas_raw) {
+            let &[_, _, algorithm, digest, ..] = octets else { continue };
+            let owner = leaf.owner(apex);
+            if matches!(digest, 1 | 3) {
+                report.note(Finding::DeprecatedDigest { owner: owner.clone(), digest });
+            }
+            if is_deprecated(algorithm) {
+                report.note(Finding::DeprecatedAlgorithm { owner, rtype: RrType::DS, algorithm });
+            }
+        }
+        for octets in leaf.rrset(RrType::KEY).iter().flat_map(StoredRrset::rdatas_raw) {
+            // Both high bits of the flags say that there is no key (RFC 2535 §3.1.2).
+            let &[flags, _, _, algorithm, ..] = octets else { continue };
+            if flags & 0xc0 != 0xc0 && is_deprecated(algorithm) {
+                let (owner, rtype) = (leaf.owner(apex), RrType::KEY);
+                report.note(Finding::DeprecatedAlgorithm { owner, rtype, algorithm });
+            }
+        }
+    }
+}
+
+fn lowered(rtype: RrType, octets: &[u8]) -> Vec<u8> {
+    let mut folded = octets.to_vec();
+    for embedded in rdata::names(rtype, octets) {
+        folded[embedded.offset..embedded.offset + embedded.length].make_ascii_lowercase();
+    }
+    folded
+}
