@@ -6,7 +6,7 @@
 use trimaran::config::{self, Secrets};
 use trimaran::dns::Name;
 use trimaran::zone::check;
-use trimaran::zonefile::{self, Check, Loaded, Options};
+use trimaran::zonefile::{self, Check, Kind, Loaded, Options};
 
 /// A reader that is given arbitrary bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,9 @@ fn zone(input: &[u8]) -> Result<Work, String> {
     let mut text = Vec::new();
     zonefile::write_zone(contents, &mut text).map_err(|error| format!("not written: {error}"))?;
     let copy = zonefile::load_bytes(&text, "copy", &apex, &lenient());
+    if copy.outcome.diagnostics.iter().any(|diagnostic| only_generated(&diagnostic.kind)) {
+        return Ok(Work { records: loaded.outcome.records });
+    }
     if digest(&loaded) != digest(&copy) {
         let said = copy.outcome.first_error().map(ToString::to_string);
         return Err(format!("what is written reads back differently ({said:?}):\n{}", lossy(&text)));
@@ -92,6 +95,12 @@ fn zone(input: &[u8]) -> Result<Work, String> {
         return Err(format!("written differently the second time:\n{}", lossy(&rewritten)));
     }
     Ok(Work { records: loaded.outcome.records })
+}
+
+/// BIND: what `$GENERATE` makes is looked at less closely than what stands in the file, so that a dump need not be
+/// a file that can be read.
+fn only_generated(kind: &Kind) -> bool {
+    matches!(kind, Kind::Obsolete(_) | Kind::NotAtTop(_) | Kind::AtTop(_))
 }
 
 fn digest(loaded: &Loaded) -> Option<[u8; 32]> {
