@@ -171,6 +171,10 @@ pub enum Kind {
     GenerateMeta(String),
     /// Another error in what `$GENERATE` makes.
     Generate(&'static str),
+    /// A raw file that is cut short or malformed.
+    Raw(&'static str),
+    /// A file whose head is not that of a raw file.
+    RawFormat(&'static str),
     /// Records that may not stand together.
     Conflict {
         /// Their owner.
@@ -194,6 +198,7 @@ impl Kind {
             Kind::Rdata { reason, .. }
             | Kind::Syntax(reason)
             | Kind::Lexical(reason)
+            | Kind::Raw(reason)
             | Kind::Include { reason, .. }
             | Kind::Unreadable(reason)
             | Kind::Generate(reason)
@@ -218,6 +223,7 @@ impl Kind {
             Kind::MetaType(_) | Kind::GenerateMeta(_) => "invalid use of a meta type",
             Kind::SignatureExpired | Kind::OldDnssec | Kind::NoFinalNewline { .. } => "success",
             Kind::NotAFile => "not a file",
+            Kind::RawFormat(_) => "not implemented",
         }
     }
 }
@@ -229,6 +235,18 @@ impl fmt::Display for Bare<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
         f.write_str(if self.0.is_root() { "." } else { text.strip_suffix('.').unwrap_or(&text) })
+    }
+}
+
+/// The place as the loader itself names it; a raw file has no lines.
+struct Prefix<'a>(&'a Diagnostic);
+
+impl fmt::Display for Prefix<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Diagnostic { line: 0, .. } => f.write_str("dns_master_load: "),
+            Diagnostic { file, line, .. } => write!(f, "dns_master_load: {file}:{line}: "),
+        }
     }
 }
 
@@ -270,11 +288,9 @@ impl fmt::Display for Diagnostic {
                 write!(f, "dns_master_load: {file}:{line}: $TTL {ttl} > MAXTTL, setting $TTL to 0")
             }
             Kind::TtlAboveMaximum { ttl, maximum } => {
-                writeln!(
-                    f,
-                    "dns_master_load: {file}:{line}: TTL {ttl} exceeds configured max-zone-ttl {maximum}"
-                )?;
-                write!(f, "dns_master_load: {file}:{line}: out of range")
+                let at = Prefix(self);
+                writeln!(f, "{at}TTL {ttl} exceeds configured max-zone-ttl {maximum}")?;
+                write!(f, "{at}out of range")
             }
             Kind::OutOfZone(name) => write!(f, "{file}:{line}: ignoring out-of-zone data ({})", Bare(name)),
             Kind::InheritedOwner { owner, origin } => write!(
@@ -316,8 +332,9 @@ impl fmt::Display for Diagnostic {
             Kind::GenerateType(text) => write!(f, "$GENERATE: {file}:{line}: unknown RR type '{text}'"),
             Kind::GenerateMeta(text) => write!(f, "$GENERATE: {file}:{line}: meta RR type '{text}'"),
             Kind::Generate(reason) => write!(f, "$GENERATE: {file}:{line}: {reason}"),
+            Kind::Raw(reason) | Kind::RawFormat(reason) => write!(f, "dns_master_load: {reason}"),
             Kind::Conflict { owner, reason } => {
-                write!(f, "dns_master_load: {file}:{line}: {}: {reason}", Bare(owner))
+                write!(f, "{}{}: {reason}", Prefix(self), Bare(owner))
             }
         }
     }

@@ -1,11 +1,13 @@
 //! A zone file to zone contents, with the rules that make a zone impossible.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostics::{CNAME_AND_OTHER, Diagnostic, Kind, NOT_SINGLE, Severity, WILDCARD_NS};
-use super::{Options, Outcome, RecordRef, reader};
+use super::arrival::Arrival;
+use super::{Format, Options, Outcome, RecordRef, raw, reader};
 use crate::dns::{Name, RrType, name, rdata};
 use crate::zone::Contents;
 use crate::zone::builder::Builder;
@@ -39,7 +41,36 @@ impl Loaded {
 
 /// Reads a file into zone contents.
 pub fn load(path: &Path, apex: &Name, options: &Options) -> Loaded {
-    run(apex, |sink| super::read(path, apex, options, sink))
+    settle(run(apex, |sink| super::read(path, apex, options, sink)), options)
+}
+
+/// The same, and in which order the RRsets of each owner came, for a raw file like BIND's.
+pub fn load_with_arrival(path: &Path, apex: &Name, options: &Options) -> (Loaded, Arrival) {
+    let arrival = RefCell::new(Arrival::default());
+    let is_first = Cell::new(true);
+    let loaded = run(apex, |sink| {
+        // What is read once more does not arrive again.
+        let arrives = is_first.take();
+        super::read(path, apex, options, |record| {
+            match options.format {
+                _ if !arrives => {}
+                Format::Text => arrival.borrow_mut().record(&record),
+                Format::Raw => arrival.borrow_mut().alone(&record),
+            }
+            sink(record);
+        })
+    });
+    let mut arrival = arrival.into_inner();
+    arrival.end();
+    (settle(loaded, options), arrival)
+}
+
+fn settle(mut loaded: Loaded, options: &Options) -> Loaded {
+    if options.format == Format::Raw {
+        raw::settle(&mut loaded.outcome);
+        loaded.contents = loaded.contents.filter(|_| loaded.outcome.first_error().is_none());
+    }
+    loaded
 }
 
 /// Reads a file that is in memory into zone contents; `shown` stands for its name in diagnostics.

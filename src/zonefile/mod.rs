@@ -16,6 +16,7 @@
 //!
 //! Caveats: a file is read whole into memory. `$DATE` is not understood (BIND writes it in cache dumps only).
 
+mod arrival;
 mod checked;
 mod checks;
 mod diagnostics;
@@ -23,6 +24,7 @@ mod generate;
 mod hostname;
 mod lexer;
 mod load;
+pub mod raw;
 mod reader;
 mod writer;
 
@@ -35,14 +37,27 @@ use std::sync::Arc;
 pub use crate::zone::check::Check;
 pub use checked::{Checked, load_checked};
 pub use diagnostics::{Diagnostic, Kind, Near, Severity, Span};
-pub use load::{Loaded, load, load_bytes};
+pub use arrival::Arrival;
+pub use load::{Loaded, load, load_bytes, load_with_arrival};
 pub use writer::{write_record, write_zone};
 
 use crate::dns::{Name, RrType};
 
-/// How strict the reader is.
+/// What a zone file is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Format {
+    /// A master file (RFC 1035 §5).
+    #[default]
+    Text,
+    /// BIND's binary format; see [`raw`].
+    Raw,
+}
+
+/// How a file is read, and how strictly.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What it is written in.
+    pub format: Format,
     /// Owners and targets that are not host names (check-names).
     pub check_names: Check,
     /// MX targets that look like addresses (check-mx).
@@ -62,6 +77,7 @@ impl Default for Options {
     fn default() -> Options {
         let warn = Check::Warn;
         Options {
+            format: Format::Text,
             check_names: warn,
             check_mx: warn,
             check_ns: warn,
@@ -120,6 +136,9 @@ impl Outcome {
 /// `zone` is the first origin and the apex: what is outside is reported and dropped. Names of included files
 /// are relative to the working directory, as BIND has it.
 pub fn read(path: &Path, zone: &Name, options: &Options, sink: impl FnMut(RecordRef<'_>)) -> Outcome {
+    if options.format == Format::Raw {
+        return raw::read(path, zone, options, sink);
+    }
     let mut reader = reader::Reader::new(zone, options, sink);
     reader.read_file(path);
     reader.finish()

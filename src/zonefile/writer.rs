@@ -5,36 +5,39 @@ use std::io::{self, Write};
 
 use crate::dns::{Class, RrType, Rrset, name, rdata};
 use crate::zone::Contents;
+use crate::zone::contents::Node;
+use crate::zone::leaf::StoredRrset;
 
 /// Where TTL and RDATA begin in a line.
 const TTL_COLUMN: usize = 46;
 const RDATA_COLUMN: usize = 64;
 const TAB_WIDTH: usize = 8;
 
+/// The RRsets of a zone, owner by owner, in the order in which BIND writes them.
+pub(super) fn dump_order(contents: &Contents) -> impl Iterator<Item = Vec<Rrset>> {
+    let has_nsec3 = |node: &Node<'_>| {
+        let of_nsec3 = |rrset: StoredRrset<'_>| [rrset.rtype(), rrset.covered()].contains(&RrType::NSEC3);
+        node.leaf().rrsets().any(of_nsec3)
+    };
+    let names = contents.nodes().map(|node| node.rrsets().filter(|rrset| !is_of_nsec3(rrset)).collect());
+    // BIND: the NSEC3 chain and its signatures are a tree of their own, which comes last.
+    let hashes = contents.nodes().filter(has_nsec3).map(|node| node.rrsets().filter(is_of_nsec3).collect());
+    names.chain(hashes).filter(|rrsets: &Vec<Rrset>| !rrsets.is_empty())
+}
+
 /// Writes every record on one line of its own, owners in canonical order, SOA and NS before other types.
 pub fn write_zone(contents: &Contents, out: &mut impl Write) -> io::Result<()> {
-    // BIND: the NSEC3 chain and its signatures are a tree of their own, which comes last.
-    let mut has_nsec3 = false;
-    for node in contents.nodes() {
-        let rrsets = node.rrsets().filter(|rrset| {
-            let comes_last = is_of_nsec3(rrset);
-            has_nsec3 |= comes_last;
-            !comes_last
-        });
-        write_rrsets(rrsets, out)?;
-    }
-    if has_nsec3 {
-        for node in contents.nodes() {
-            write_rrsets(node.rrsets().filter(is_of_nsec3), out)?;
-        }
-    }
-    Ok(())
+    dump_order(contents).try_for_each(|rrsets| write_rrsets(rrsets, out))
+}
+
+/// Puts the RRsets of an owner into the order of text dumps.
+fn sort(rrsets: &mut [Rrset]) {
+    rrsets.sort_by_key(|rrset| (place(sorted_by(rrset)), rrset.rtype == RrType::RRSIG));
 }
 
 /// Writes the RRsets of one owner.
-fn write_rrsets(rrsets: impl Iterator<Item = Rrset>, out: &mut impl Write) -> io::Result<()> {
-    let mut rrsets: Vec<Rrset> = rrsets.collect();
-    rrsets.sort_by_key(|rrset| (place(sorted_by(rrset)), rrset.rtype == RrType::RRSIG));
+fn write_rrsets(mut rrsets: Vec<Rrset>, out: &mut impl Write) -> io::Result<()> {
+    sort(&mut rrsets);
     let mut text = String::new();
     for rrset in rrsets {
         for rdata in &rrset.rdatas {
