@@ -1,23 +1,23 @@
 //! `checkzone` and `compilezone`: named-checkzone and named-compilezone 9.18.
 //!
-//! Options, messages, streams and exit codes are BIND's. Not supported, and refused aloud: the `raw` format,
-//! the `relative` style, classes other than IN, and journal files of BIND that exist.
+//! Options, messages, streams and exit codes are BIND's. Not supported, and refused aloud: classes other
+//! than IN, and journal files of BIND that exist.
 
+mod dump;
 mod options;
 mod resolver;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use self::options::{Command, Exit, Mode, fail};
+use self::options::{Command, Exit, fail};
 use self::resolver::Resolver;
 use crate::dns::Name;
 use crate::zone::Contents;
 use crate::zone::check::{self, Finding};
-use crate::zonefile::{self, Loaded};
+use crate::zonefile::{self, Arrival, Loaded};
 
 /// Runs the command; `program` is what its messages call it. Returns the exit code.
 pub fn checkzone(program: &str, args: &[OsString]) -> i32 {
@@ -47,7 +47,7 @@ impl Command {
             fail(stderr, format_args!("{}: journal files are not supported", journal.to_string_lossy()));
             return Ok(1);
         }
-        let loaded = self.load(&zone)?;
+        let (loaded, arrival) = self.load(&zone)?;
         let contents = {
             let mut sink = io::sink();
             let informational: &mut dyn Write = match (self.quiet, self.dumps_to_stdout()) {
@@ -60,7 +60,7 @@ impl Command {
                 None => return Ok(1),
             }
         };
-        if let Err(Exit(code)) = self.write(shown_zone, &contents, stdout, stderr)? {
+        if let Err(Exit(code)) = self.write(shown_zone, &contents, &arrival, stdout, stderr)? {
             return Ok(code);
         }
         if !self.quiet {
@@ -80,14 +80,20 @@ impl Command {
         Path::new(&path).exists().then_some(path)
     }
 
-    fn load(&self, zone: &Name) -> io::Result<Loaded> {
-        Ok(match &self.file {
-            Some(file) => zonefile::load(Path::new(file), zone, &self.reading),
-            None => {
-                let mut bytes = Vec::new();
-                io::stdin().lock().read_to_end(&mut bytes)?;
-                zonefile::load_bytes(&bytes, "-", zone, &self.reading)
-            }
+    fn load(&self, zone: &Name) -> io::Result<(Loaded, Arrival)> {
+        let wants_arrival = self.raw.is_some();
+        let Some(file) = &self.file else {
+            // BIND: what comes from there is text, whatever was said of the format.
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes)?;
+            return Ok(match wants_arrival {
+                true => zonefile::load_bytes_with_arrival(&bytes, "-", zone, &self.reading),
+                false => (zonefile::load_bytes(&bytes, "-", zone, &self.reading), Arrival::default()),
+            });
+        };
+        Ok(match wants_arrival {
+            true => zonefile::load_with_arrival(Path::new(file), zone, &self.reading),
+            false => (zonefile::load(Path::new(file), zone, &self.reading), Arrival::default()),
         })
     }
 
@@ -145,41 +151,5 @@ impl Command {
             None => writeln!(out, "zone {zone}/IN: not loaded due to errors.")?,
         }
         Ok(contents)
-    }
-
-    fn write(
-        &self,
-        zone: &str,
-        contents: &Contents,
-        stdout: &mut dyn Write,
-        stderr: &mut dyn Write,
-    ) -> io::Result<Result<(), Exit>> {
-        if self.dumps_to_stdout() {
-            if self.debug {
-                writeln!(stderr, r#"dumping "{zone}""#)?;
-            }
-            zonefile::write_zone(contents, &mut BufWriter::new(stdout))?;
-            return Ok(Ok(()));
-        }
-        let Some(path) = &self.output else { return Ok(Ok(())) };
-        let shown = path.to_string_lossy();
-        if self.debug {
-            writeln!(stderr, r#"dumping "{zone}" to "{shown}""#)?;
-        }
-        let Ok(file) = File::create(path) else {
-            return Ok(Err(fail(stderr, format_args!("could not open output file \"{shown}\" for writing"))));
-        };
-        if self.mode == Mode::Compile && !self.quiet {
-            write!(stdout, "dump zone to {shown}...")?;
-        }
-        let mut file = BufWriter::new(file);
-        let written = zonefile::write_zone(contents, &mut file).and_then(|()| file.flush());
-        if let Err(error) = written {
-            return Ok(Err(fail(stderr, format_args!("{shown}: {error}"))));
-        }
-        if self.mode == Mode::Compile && !self.quiet {
-            writeln!(stdout, "done")?;
-        }
-        Ok(Ok(()))
     }
 }

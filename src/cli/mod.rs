@@ -13,6 +13,7 @@ pub mod demo;
 pub mod getopt;
 pub mod logging;
 pub mod named;
+mod number;
 
 use std::ffi::OsString;
 

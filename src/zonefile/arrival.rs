@@ -171,7 +171,16 @@ mod tests {
         let file: Arc<str> = "".into();
         for &(owner, rtype, rdata) in records {
             let file = &file;
-            arrival.record(&RecordRef { owner, rtype, ttl: 0, rdata, file, line: 0, owner_line: 0, block: 0 });
+            arrival.record(&RecordRef {
+                owner,
+                rtype,
+                ttl: 0,
+                rdata,
+                file,
+                line: 0,
+                owner_line: 0,
+                block: 0,
+            });
         }
         arrival.end();
         let list = arrival.lists.get(b"\x01a\0".as_slice()).expect("a is there");
@@ -200,13 +209,7 @@ mod tests {
         const A: &[u8] = b"\x01a\0";
         const B: &[u8] = b"\x01B\0";
         const NS: &[u8] = b"\x01b\0";
-        check(
-            &[(A, RrType::NS, NS), (B, RrType::A, b""), (A, RrType::MX, b"")],
-            &[RrType::NS, RrType::MX],
-        );
-        check(
-            &[(A, RrType::NS, A), (B, RrType::A, b""), (A, RrType::MX, b"")],
-            &[RrType::MX, RrType::NS],
-        );
+        check(&[(A, RrType::NS, NS), (B, RrType::A, b""), (A, RrType::MX, b"")], &[RrType::NS, RrType::MX]);
+        check(&[(A, RrType::NS, A), (B, RrType::A, b""), (A, RrType::MX, b"")], &[RrType::MX, RrType::NS]);
     }
 }

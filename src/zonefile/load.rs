@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::diagnostics::{CNAME_AND_OTHER, Diagnostic, Kind, NOT_SINGLE, Severity, WILDCARD_NS};
 use super::arrival::Arrival;
-use super::{Format, Options, Outcome, RecordRef, raw, reader};
+use super::diagnostics::{CNAME_AND_OTHER, Diagnostic, Kind, NOT_SINGLE, Severity, WILDCARD_NS};
+use super::{Format, Options, Outcome, RecordRef, raw};
 use crate::dns::{Name, RrType, name, rdata};
 use crate::zone::Contents;
 use crate::zone::builder::Builder;
@@ -46,13 +46,33 @@ pub fn load(path: &Path, apex: &Name, options: &Options) -> Loaded {
 
 /// The same, and in which order the RRsets of each owner came, for a raw file like BIND's.
 pub fn load_with_arrival(path: &Path, apex: &Name, options: &Options) -> (Loaded, Arrival) {
+    let (loaded, arrival) =
+        observe(apex, options.format, |mut sink| super::read(path, apex, options, &mut sink));
+    (settle(loaded, options), arrival)
+}
+
+/// As [`load_with_arrival`] of a text file that is in memory.
+pub fn load_bytes_with_arrival(
+    bytes: &[u8],
+    shown: &str,
+    apex: &Name,
+    options: &Options,
+) -> (Loaded, Arrival) {
+    observe(apex, Format::Text, |mut sink| super::read_bytes(bytes, shown, apex, options, &mut sink))
+}
+
+fn observe(
+    apex: &Name,
+    format: Format,
+    read: impl Fn(&mut dyn FnMut(RecordRef<'_>)) -> Outcome,
+) -> (Loaded, Arrival) {
     let arrival = RefCell::new(Arrival::default());
     let is_first = Cell::new(true);
     let loaded = run(apex, |sink| {
         // What is read once more does not arrive again.
         let arrives = is_first.take();
-        super::read(path, apex, options, |record| {
-            match options.format {
+        read(&mut |record| {
+            match format {
                 _ if !arrives => {}
                 Format::Text => arrival.borrow_mut().record(&record),
                 Format::Raw => arrival.borrow_mut().alone(&record),
@@ -62,7 +82,7 @@ pub fn load_with_arrival(path: &Path, apex: &Name, options: &Options) -> (Loaded
     });
     let mut arrival = arrival.into_inner();
     arrival.end();
-    (settle(loaded, options), arrival)
+    (loaded, arrival)
 }
 
 fn settle(mut loaded: Loaded, options: &Options) -> Loaded {
@@ -75,11 +95,7 @@ fn settle(mut loaded: Loaded, options: &Options) -> Loaded {
 
 /// Reads a file that is in memory into zone contents; `shown` stands for its name in diagnostics.
 pub fn load_bytes(bytes: &[u8], shown: &str, apex: &Name, options: &Options) -> Loaded {
-    run(apex, |sink| {
-        let mut reader = reader::Reader::new(apex, options, sink);
-        reader.read_bytes(bytes, shown.into(), apex.clone());
-        reader.finish()
-    })
+    run(apex, |sink| super::read_bytes(bytes, shown, apex, options, sink))
 }
 
 /// `read` reads the same file every time: it is done once more if records do not go together, to find out

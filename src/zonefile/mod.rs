@@ -35,10 +35,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use crate::zone::check::Check;
+pub use arrival::Arrival;
 pub use checked::{Checked, load_checked};
 pub use diagnostics::{Diagnostic, Kind, Near, Severity, Span};
-pub use arrival::Arrival;
-pub use load::{Loaded, load, load_bytes, load_with_arrival};
+pub use load::{Loaded, load, load_bytes, load_bytes_with_arrival, load_with_arrival};
 pub use writer::{write_record, write_zone};
 
 use crate::dns::{Name, RrType};

@@ -24,7 +24,7 @@ use super::arrival::{Arrival, Pair};
 use super::diagnostics::{Diagnostic, Kind, Place, Severity};
 use super::writer::dump_order;
 use super::{Options, Outcome, RecordRef};
-use crate::dns::{Class, Name, Rrset, RrType, name, rdata};
+use crate::dns::{Class, Name, RrType, Rrset, name, rdata};
 use crate::zone::Contents;
 
 /// The format's number: 1 was text, 3 was map.
@@ -85,7 +85,8 @@ pub(super) fn read_bytes(
     options: &Options,
     sink: impl FnMut(RecordRef<'_>),
 ) -> Outcome {
-    let mut reader = Reader { bytes, at: 0, shown, zone, options, sink, outcome: Outcome::default(), rrsets: 0 };
+    let mut reader =
+        Reader { bytes, at: 0, shown, zone, options, sink, outcome: Outcome::default(), rrsets: 0 };
     let failure = reader.header().and_then(|()| {
         while reader.rrset()? {}
         Ok(())
@@ -309,12 +310,11 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     }
 }
 
-/// Writes a zone. `arrival` knows the order of RRsets that BIND would have them in; without it they are in
-/// ascending order of types.
+/// Writes a zone. `arrival` knows the order that BIND would have the RRsets of an owner in.
 pub fn write_zone(
     contents: &Contents,
     header: &Header,
-    arrival: Option<&Arrival>,
+    arrival: &Arrival,
     out: &mut impl Write,
 ) -> io::Result<()> {
     for number in [FORMAT, u32::from(header.version == Version::V1), header.dump_time] {
@@ -328,9 +328,7 @@ pub fn write_zone(
     }
     let mut octets = Vec::new();
     dump_order(contents).try_for_each(|mut rrsets| {
-        if let Some(arrival) = arrival {
-            arrival.sort(&mut rrsets);
-        }
+        arrival.sort(&mut rrsets);
         octets.clear();
         for rrset in &rrsets {
             append(rrset, &mut octets);

@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use crate::cli::getopt::{self, Step};
+use crate::cli::number::strtoul;
 use crate::clock;
 use crate::zone::check::{self, Check, Integrity};
-use crate::zonefile;
+use crate::zonefile::{self, Format, raw};
 
 /// What `program` does unless options say otherwise.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub(super) struct Command {
     pub(super) debug: bool,
     pub(super) output: Option<OsString>,
     pub(super) dump: bool,
+    /// What the zone is written in: this version of the raw format, or text.
+    pub(super) raw: Option<raw::Version>,
+    /// For the header of a raw file.
+    pub(super) source_serial: Option<u32>,
     pub(super) journal: Option<Option<OsString>>,
     pub(super) reading: zonefile::Options,
     pub(super) checking: check::Options,
@@ -70,6 +75,8 @@ impl Command {
             debug: false,
             output: None,
             dump: mode == Mode::Compile,
+            raw: None,
+            source_serial: None,
             journal: None,
             reading: zonefile::Options {
                 check_names: strict,
@@ -148,7 +155,8 @@ impl Command {
         };
         match letter {
             b'c' => parse_class(&text, stderr)?,
-            b'f' | b'F' => parse_format(&text, stderr)?,
+            b'f' => self.reading.format = input_format(&text, stderr)?,
+            b'F' => self.raw = output_format(&text, stderr)?,
             b'i' => {
                 self.checking.integrity = match text.as_str() {
                     "full" => Integrity::Full { sibling: true },
@@ -162,8 +170,9 @@ impl Command {
             b'J' => self.journal = Some(Some(value)),
             b'k' => self.reading.check_names = level(stderr)?,
             b'L' => {
-                // The serial goes into the head of a raw file, which there is none of.
-                text.parse::<u32>().map_err(|_| fail_bare(stderr, "source serial number must be numeric"))?;
+                let serial = strtoul(&text);
+                self.source_serial =
+                    Some(serial.ok_or_else(|| fail_bare(stderr, "source serial number must be numeric"))?);
             }
             b'l' => {
                 let ttl = text.parse().map_err(|_| fail_bare(stderr, "maximum TTL must be numeric"))?;
@@ -226,15 +235,30 @@ fn parse_class(text: &str, stderr: &mut dyn Write) -> Result<(), Exit> {
     }
 }
 
-fn parse_format(text: &str, stderr: &mut dyn Write) -> Result<(), Exit> {
-    match text.strip_prefix("raw") {
-        _ if text == "text" => Ok(()),
-        Some("" | "=0" | "=1") => Err(fail(stderr, "file format raw is not supported")),
-        Some(version) if version.starts_with('=') => Err(fail(stderr, "unknown raw format version")),
+fn input_format(text: &str, stderr: &mut dyn Write) -> Result<Format, Exit> {
+    match text {
+        "text" => Ok(Format::Text),
+        "raw" => Ok(Format::Raw),
+        _ if text.starts_with("raw=") => {
+            let _ = writeln!(stderr, "WARNING: input format raw, version ignored");
+            Ok(Format::Raw)
+        }
         _ => Err(fail(stderr, format_args!("unknown file format: {text}"))),
     }
 }
 
+fn output_format(text: &str, stderr: &mut dyn Write) -> Result<Option<raw::Version>, Exit> {
+    match text.strip_prefix("raw") {
+        _ if text == "text" => Ok(None),
+        Some("") => Ok(Some(raw::Version::V1)),
+        Some(version) if version.starts_with('=') => match version[1..].trim_start().parse::<i64>() {
+            Ok(0) => Ok(Some(raw::Version::V0)),
+            Ok(1) => Ok(Some(raw::Version::V1)),
+            _ => Err(fail(stderr, "unknown raw format version")),
+        },
+        _ => Err(fail(stderr, format_args!("unknown file format: {text}"))),
+    }
+}
 fn dir_message(function: &str, path: &str, errno: nix::Error) -> String {
     let reason = match errno {
         nix::Error::ENOENT | nix::Error::ENOTDIR => "file not found",
