@@ -96,6 +96,9 @@ pub struct Arrival {
 impl Arrival {
     /// Notes a record of a file. They come in the order of the file.
     pub(super) fn record(&mut self, record: &RecordRef<'_>) {
+        if record.block == 0 {
+            return self.alone(record);
+        }
         let pair = Pair::new(record.rtype, record.rdata);
         if self.glue.as_ref().is_some_and(|glue| !glue.is_of(record.owner)) {
             self.end_glue();
@@ -179,7 +182,7 @@ mod tests {
                 file,
                 line: 0,
                 owner_line: 0,
-                block: 0,
+                block: 1,
             });
         }
         arrival.end();

@@ -105,7 +105,8 @@ pub struct RecordRef<'a> {
     pub line: u32,
     /// The line on which its owner was last written.
     pub owner_line: u32,
-    /// The same for records of one file whose owner is the same and stands in one run of lines.
+    /// The same for records of one file whose owner is the same and stands in one run of lines; 0 for those that
+    /// `$GENERATE` makes.
     pub block: u32,
 }
 

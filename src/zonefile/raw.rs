@@ -263,12 +263,15 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         if let Some(maximum) = self.options.max_ttl.filter(|&maximum| ttl > maximum) {
             return Err(Kind::TtlAboveMaximum { ttl, maximum });
         }
+        if rtype == RrType(0) {
+            return Err(Kind::Raw("FORMERR"));
+        }
         let is_kept = self.is_kept(&owner, rtype);
         for _ in 0..count {
             piece.begin_record();
             let length = piece.length()?;
             let octets = piece.take(length)?;
-            if rtype == RrType(0) || rdata::check(Class::IN, rtype, octets).is_err() {
+            if rdata::check(Class::IN, rtype, octets).is_err() {
                 return Err(Kind::Raw("unexpected end of input"));
             }
             if is_kept {
@@ -354,4 +357,86 @@ fn append(rrset: &Rrset, out: &mut Vec<u8>) {
     }
     let length = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
     out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zonefile::{Format, load_bytes_with_arrival};
+
+    const ZONE: &str =
+        "$TTL 60\n@ SOA ns h 7 1 1 1 1\n@ NS ns\nns A 192.0.2.1\nx TXT a\nx TXT b\nx MX 1 ns\n";
+
+    fn apex() -> Name {
+        "example.".parse().expect("a name")
+    }
+
+    fn raw(version: Version) -> Vec<u8> {
+        let (loaded, arrival) = load_bytes_with_arrival(ZONE.as_bytes(), "f", &apex(), &Options::default());
+        let header = Header { version, dump_time: 1, source_serial: Some(9) };
+        let mut out = Vec::new();
+        write_zone(&loaded.contents.expect("a zone"), &header, &arrival, &mut out)
+            .expect("memory is written");
+        out
+    }
+
+    /// The types of the records that are read, and what is said.
+    fn read_all(bytes: &[u8]) -> (Vec<RrType>, Vec<String>) {
+        let mut records = Vec::new();
+        let options = Options { format: Format::Raw, ..Options::default() };
+        let outcome = read_bytes(bytes, "f".into(), &apex(), &options, |record| {
+            records.push(record.rtype);
+        });
+        (records, outcome.diagnostics.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for version in [Version::V0, Version::V1] {
+            let bytes = raw(version);
+            let (records, said) = read_all(&bytes);
+            assert_eq!((records.len(), said), (6, vec![]));
+            assert_eq!(records[0], RrType::SOA);
+        }
+        assert_eq!(raw(Version::V0)[..12], [0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1]);
+        let v1 = [0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 0];
+        assert_eq!(raw(Version::V1)[..24], v1);
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_says_so_wherever_it_is_cut() {
+        let bytes = raw(Version::V1);
+        for cut in 0..bytes.len() {
+            let (records, said) = read_all(&bytes[..cut]);
+            assert!(records.len() < 6);
+            // Between two RRsets, and up to three octets behind, nothing is missed.
+            assert!(said.len() <= 1, "{cut}: {said:?}");
+            if let Some(said) = said.first().filter(|said| !said.is_empty()) {
+                assert_eq!(said, "dns_master_load: end of file", "{cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_and_counts_are_not_believed() {
+        let check = |at: usize, octets: &[u8], expected: &str| {
+            let mut bytes = raw(Version::V1);
+            bytes[at..at + octets.len()].copy_from_slice(octets);
+            assert_eq!(read_all(&bytes).1, [expected], "{octets:?} at {at}");
+        };
+        check(3, &[1], "dns_master_load: file format mismatch (not raw)");
+        check(7, &[2], "dns_master_load: unsupported file format version");
+        check(24, &[0, 0, 0, 3], "dns_master_load: out of range");
+        check(24, &[0, 0, 0xff, 0xff], "dns_master_load: end of file");
+        check(24, &[0xff; 4], "dns_master_load: out of range");
+        check(28, &[0, 3], "dns_master_load: bad class");
+        check(38, &[0, 0, 0, 0], "dns_master_load: out of range");
+        check(38, &[0, 1, 0, 0], "dns_master_load: out of range");
+        check(38, &[0, 0, 0xff, 0xff], "dns_master_load: out of range");
+        check(42, &[1, 0], "dns_master_load: out of range");
+        check(44, &[0xc0], "dns_master_load: disallowed (by application policy)");
+        check(44, &[0x40], "dns_master_load: bad label type");
+        check(44, &[63], "dns_master_load: unexpected end of input");
+        check(30, &[0, 0], "dns_master_load: FORMERR");
+    }
 }
