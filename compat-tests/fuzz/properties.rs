@@ -6,7 +6,7 @@
 use trimaran::config::{self, Secrets};
 use trimaran::dns::Name;
 use trimaran::zone::check;
-use trimaran::zonefile::{self, Check, Kind, Loaded, Options};
+use trimaran::zonefile::{self, Check, Format, Kind, Loaded, Options};
 
 /// A reader that is given arbitrary bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,7 @@ impl Reader {
 fn options(strictness: usize) -> Options {
     let check = if strictness.is_multiple_of(2) { Check::Warn } else { Check::Fail };
     Options {
+        format: Format::Text,
         check_names: check,
         check_mx: check,
         check_ns: check,
