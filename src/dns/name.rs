@@ -265,6 +265,10 @@ pub fn parse_into(text: &[u8], origin: Option<&[u8]>, out: &mut Vec<u8>) -> Resu
         b"" => return Err(NameError::EmptyLabel),
         _ => {}
     }
+    if parse_plain(text, origin, out) {
+        return Ok(());
+    }
+    out.truncate(start);
     let mut length_at = out.len();
     out.push(0);
     let mut at = 0;
@@ -304,6 +308,37 @@ pub fn parse_into(text: &[u8], origin: Option<&[u8]>, out: &mut Vec<u8>) -> Resu
         return Err(NameError::NameTooLong);
     }
     Ok(())
+}
+
+/// [`parse_into`] for a legal name without escapes: its wire format is the text with a length octet in place of
+/// each dot, and one in front. False, and anything at the end of `out`, for all others.
+#[inline]
+fn parse_plain(text: &[u8], origin: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    out.push(0);
+    out.extend_from_slice(text);
+    let wire = &mut out[start..];
+    let mut length_at = 0;
+    for at in 1..wire.len() {
+        let byte = wire[at];
+        if byte == b'.' {
+            let label = at - length_at - 1;
+            if label == 0 || label > LABEL_BYTES_MAX {
+                return false;
+            }
+            wire[length_at] = label as u8;
+            length_at = at;
+        } else if byte == b'\\' {
+            return false;
+        }
+    }
+    let label = wire.len() - length_at - 1;
+    wire[length_at] = label as u8;
+    if label > 0 {
+        let Some(origin) = origin.filter(|_| label <= LABEL_BYTES_MAX) else { return false };
+        out.extend_from_slice(origin);
+    }
+    out.len() - start <= NAME_BYTES_MAX
 }
 
 /// Reads what follows a backslash: three digits up to 255, or any other character (RFC 1035 §5.1).
@@ -470,6 +505,33 @@ mod tests {
         check("a\\2x.", NameError::BadEscape);
         check(&"x".repeat(64), NameError::LabelTooLong);
         check(&"abcdefg.".repeat(32), NameError::NameTooLong);
+    }
+
+    #[test]
+    fn names_without_escapes_are_what_they_are_with_escapes() {
+        let origin = name("example.com.");
+        for text in ["a", "a.", "www.a", "a.b.c.", "A-b_c.1", "a@b", "*", "a..b", ".a", "a..", "a.@"] {
+            check_escaped(text, &origin);
+        }
+        for length in 62..66 {
+            check_escaped(&"x".repeat(length), &origin);
+            check_escaped(&format!("a.{}.", "x".repeat(length)), &origin);
+        }
+        for length in 225..260 {
+            check_escaped(&"abcdefg.".repeat(40)[..length], &origin);
+        }
+    }
+
+    /// With an escape, text takes the long way.
+    #[track_caller]
+    fn check_escaped(text: &str, origin: &Name) {
+        let escaped: String = text
+            .chars()
+            .map(|c| if matches!(c, 'a' | 'x' | '*') { format!("\\{:03}", c as u32) } else { c.to_string() })
+            .collect();
+        let parse =
+            |text: &str| Name::parse(text.as_bytes(), Some(origin)).map(|name| name.as_wire().to_vec());
+        assert_eq!(parse(text), parse(&escaped), "{text}");
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         if self.options.check_names == Check::Ignore {
             return Ok(());
         }
-        for &(token, index, form) in hostname::checked(head.rtype, is_reverse(&file.origin), octets) {
+        let in_reverse = head.rtype == RrType::PTR && is_reverse(&file.origin);
+        for &(token, index, form) in hostname::checked(head.rtype, in_reverse, octets) {
             let Some(embedded) = rdata::names(head.rtype, octets).nth(index) else { break };
             let wire = &octets[embedded.offset..embedded.offset + embedded.length];
             if has_form(wire, form) {
@@ -121,6 +122,10 @@ fn severity(check: Check) -> Severity {
 
 /// Whether a target is written like an address, with a final dot or without.
 fn is_address(text: &[u8]) -> bool {
+    // Nearly all targets have a letter that no address has.
+    if !text.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')) {
+        return false;
+    }
     let Ok(text) = std::str::from_utf8(text) else { return false };
     let text = text.strip_suffix('.').unwrap_or(text);
     text.parse::<Ipv4Addr>().is_ok() || text.parse::<Ipv6Addr>().is_ok()

@@ -26,10 +26,24 @@ fn is_host(mut labels: Labels<'_>) -> bool {
     labels.all(is_host_label)
 }
 
+/// The octets of host names: letters and digits 2, the hyphen 1, others 0.
+static HOST_OCTETS: [u8; 256] = {
+    let mut octets = [0; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        if (octet as u8).is_ascii_alphanumeric() {
+            octets[octet] = 2;
+        }
+        octet += 1;
+    }
+    octets[b'-' as usize] = 1;
+    octets
+};
+
 fn is_host_label(label: &[u8]) -> bool {
+    let kind = |octet: &u8| HOST_OCTETS[*octet as usize];
     let ends = [label.first(), label.last()];
-    ends.into_iter().flatten().all(u8::is_ascii_alphanumeric)
-        && label.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    ends.into_iter().flatten().all(|octet| kind(octet) == 2) && label.iter().all(|octet| kind(octet) > 0)
 }
 
 /// Whether the wire name `owner` may have records of the type under check-names. A wildcard may; so may the
@@ -68,13 +82,13 @@ fn host_part(owner: &[u8], rtype: RrType) -> Labels<'_> {
 
 /// The names in RDATA that check-names looks at: index among the tokens, index among the names, form.
 ///
-/// `reverse` says that the zone is one of addresses, where PTR must point to hosts.
-pub(super) fn checked(rtype: RrType, reverse: bool, rdata: &[u8]) -> &'static [(usize, usize, Form)] {
+/// `in_reverse` says that a PTR record is in a zone of addresses, where it must point to a host.
+pub(super) fn checked(rtype: RrType, in_reverse: bool, rdata: &[u8]) -> &'static [(usize, usize, Form)] {
     match rtype.0 {
         // NS, MB
         2 | 7 => &[(0, 0, Form::Host)],
         6 => &[(0, 0, Form::Host), (1, 1, Form::Mailbox)],
-        12 if reverse => &[(0, 0, Form::Host)],
+        12 if in_reverse => &[(0, 0, Form::Host)],
         14 => &[(0, 0, Form::Mailbox), (1, 1, Form::Mailbox)],
         // MX, AFSDB, RT
         15 | 18 | 21 => &[(1, 0, Form::Host)],

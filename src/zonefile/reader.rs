@@ -522,23 +522,18 @@ pub(super) fn near(token: Option<&Token<'_>>, line: &Line<'_>) -> Near {
 
 /// A class by its mnemonic or as CLASSnnn (RFC 3597 §5).
 pub(super) fn parse_class(text: &[u8]) -> Option<Class> {
-    // Most tokens here are types or TTLs: cheap to tell apart by length and first letter.
-    match text.first()?.to_ascii_uppercase() {
-        b'I' | b'C' | b'H' | b'A' | b'N' => {}
+    // Most tokens here are types or TTLs, which differ in length or in the first letter.
+    let is = |mnemonic: &[u8]| mnemonic.eq_ignore_ascii_case(text);
+    match (text.len(), text.first()?) {
+        (2, b'I' | b'i') => return is(b"IN").then_some(Class::IN),
+        (2, b'C' | b'c') => return is(b"CH").then_some(Class::CH),
+        (2, b'H' | b'h') => return is(b"HS").then_some(Class::HS),
+        (3, b'A' | b'a') => return is(b"ANY").then_some(Class::ANY),
+        (4, b'N' | b'n') => return is(b"NONE").then_some(Class::NONE),
+        (5, b'C' | b'c') => return is(b"CHAOS").then_some(Class::CH),
+        (6, b'H' | b'h') => return is(b"HESIOD").then_some(Class::HS),
+        (6.., b'C' | b'c') => {}
         _ => return None,
-    }
-    for (mnemonic, class) in [
-        ("IN", Class::IN),
-        ("CH", Class::CH),
-        ("HS", Class::HS),
-        ("ANY", Class::ANY),
-        ("NONE", Class::NONE),
-        ("CHAOS", Class::CH),
-        ("HESIOD", Class::HS),
-    ] {
-        if mnemonic.as_bytes().eq_ignore_ascii_case(text) {
-            return Some(class);
-        }
     }
     let (prefix, digits) = text.split_at_checked(5)?;
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
