@@ -37,6 +37,9 @@ pub struct Builder {
     /// Their RDATA.
     rdata: Vec<u8>,
     entries: Vec<Entry>,
+    records: u64,
+    /// Owners that are a wildcard or below one.
+    wildcards: u64,
     writer: LeafWriter,
     mark: Box<dyn Fn(&Leaf) -> bool + Send>,
 }
@@ -58,6 +61,8 @@ impl Builder {
             run: Vec::new(),
             rdata: Vec::new(),
             entries: Vec::new(),
+            records: 0,
+            wildcards: 0,
             writer: LeafWriter::default(),
             mark: Box::new(|_| false),
         }
@@ -113,7 +118,7 @@ impl Builder {
         self.flush();
         sort(&mut self.entries);
         let (mut root, mut hashed) = (Sorted::default(), Sorted::default());
-        let (mut records, mut wildcards, mut marked) = (0, 0, Vec::new());
+        let mut marked = Vec::new();
         let mut entries = std::mem::take(&mut self.entries).into_iter().peekable();
         while let Some(mut entry) = entries.next() {
             let mut more = Vec::new();
@@ -121,21 +126,19 @@ impl Builder {
                 more.push(next.leaf);
             }
             if !more.is_empty() {
-                entry.leaf = merged(&self.apex, &entry.leaf, &more);
-                entry.marked = (self.mark)(&entry.leaf);
+                self.merge(&mut entry, &more);
             }
             if entry.marked {
                 marked.push(entry.leaf.owner(&self.apex));
             }
-            records += entry.leaf.record_count();
-            wildcards += u64::from(entry.leaf.has_asterisk());
-            if entry.leaf.is_hashed() {
+            if entry.hashed {
                 hashed.push(entry.window, entry.leaf.clone());
             }
             root.push(entry.window, entry.leaf);
         }
+        let Builder { apex, records, wildcards, .. } = self;
         let tries = Tries { root: root.finish(), hashed: hashed.finish(), records, wildcards };
-        (Contents::from_tries(self.apex, tries), marked)
+        (Contents::from_tries(apex, tries), marked)
     }
 
     fn change_owner(&mut self, owner: &[u8]) -> Result<(), BuildError> {
@@ -176,12 +179,28 @@ impl Builder {
         let leaf = leaf.finish();
         self.run.clear();
         self.rdata.clear();
+        self.records += leaf.record_count();
+        self.wildcards += u64::from(leaf.has_asterisk());
         self.entries.push(Entry {
             window: Window::first(leaf.relative()),
             sequence: self.entries.len() as u32,
             marked: (self.mark)(&leaf),
+            hashed: leaf.is_hashed(),
             leaf,
         });
+    }
+
+    /// Makes one leaf of those of one owner, the first of which gives the case of its name.
+    fn merge(&mut self, first: &mut Entry, more: &[Leaf]) {
+        let merged = merged(&self.apex, &first.leaf, more);
+        for leaf in std::iter::once(&first.leaf).chain(more) {
+            self.records -= leaf.record_count();
+            self.wildcards -= u64::from(leaf.has_asterisk());
+        }
+        self.records += merged.record_count();
+        self.wildcards += u64::from(merged.has_asterisk());
+        (first.marked, first.hashed) = ((self.mark)(&merged), merged.is_hashed());
+        first.leaf = merged;
     }
 }
 
@@ -189,7 +208,6 @@ fn is_same_owner(a: &Entry, b: &Entry) -> bool {
     a.window == b.window && (a.window.has_end() || a.leaf.relative() == b.leaf.relative())
 }
 
-/// One leaf of those of one owner, the first of which gives the case of its name.
 fn merged(apex: &Name, first: &Leaf, more: &[Leaf]) -> Leaf {
     let mut draft = Draft::new(apex, &first.owner(apex), Some(first));
     for leaf in more {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::arrival::Arrival;
 use super::diagnostics::{CNAME_AND_OTHER, Diagnostic, Kind, NOT_SINGLE, Severity, WILDCARD_NS};
+use super::feed::feed;
 use super::{Format, Options, Outcome, RecordRef, raw};
 use crate::dns::{Name, RrType, name, rdata};
 use crate::zone::Contents;
@@ -102,17 +103,18 @@ pub fn load_bytes(bytes: &[u8], shown: &str, apex: &Name, options: &Options) -> 
 /// where they stand. A good zone pays nothing for that.
 fn run(apex: &Name, read: impl Fn(&mut dyn FnMut(RecordRef<'_>)) -> Outcome) -> Loaded {
     let is_wildcard_zone = apex.is_wildcard();
-    let mut builder = Builder::marking(apex.clone(), move |leaf| is_in_conflict(leaf, is_wildcard_zone));
+    let builder = Builder::marking(apex.clone(), move |leaf| is_in_conflict(leaf, is_wildcard_zone));
     let (mut has_soa, mut has_ns) = (false, false);
-    let mut outcome = read(&mut |record| {
-        if matches!(record.rtype, RrType::SOA | RrType::NS)
-            && record.owner.eq_ignore_ascii_case(apex.as_wire())
-        {
-            has_soa |= record.rtype == RrType::SOA;
-            has_ns |= record.rtype == RrType::NS;
-        }
-        let pushed = builder.push(record.owner, record.rtype, record.ttl, record.rdata);
-        debug_assert!(pushed.is_ok(), "the reader hands on what is in the zone only");
+    let (mut outcome, builder) = feed(builder, |sink| {
+        read(&mut |record| {
+            if matches!(record.rtype, RrType::SOA | RrType::NS)
+                && record.owner.eq_ignore_ascii_case(apex.as_wire())
+            {
+                has_soa |= record.rtype == RrType::SOA;
+                has_ns |= record.rtype == RrType::NS;
+            }
+            sink(record);
+        })
     });
     let (contents, suspects) = builder.finish_marked();
     let contents = Some(contents).filter(|contents| contents.soa().is_some());

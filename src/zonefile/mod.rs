@@ -5,7 +5,7 @@
 //!           (nom)                        │
 //!                                        ├─ $INCLUDE: the same again   $GENERATE: records from a template
 //!                                        └─► diagnostics: values; their wording is in diagnostics.rs only
-//! load  = reader into zone::Builder + what may not stand together      writer: records ─► text
+//! load  = reader, feed (batches of records), zone::Builder + what may not stand together      writer: records ─► text
 //! ```
 //!
 //! Invariants: the reader never stops at the first error, never panics, and what it hands on is well-formed
@@ -20,6 +20,7 @@ mod arrival;
 mod checked;
 mod checks;
 mod diagnostics;
+mod feed;
 mod generate;
 mod hostname;
 mod lexer;

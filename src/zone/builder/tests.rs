@@ -69,7 +69,7 @@ fn built(owners: &[Name]) -> Contents {
 fn keys_that_are_the_same_for_long_are_sorted_too() {
     let mut owners = Vec::new();
     for (label, count) in [("x", 60), ("y.x", 60), ("", 20)] {
-        let parent = name(&format!("{label}.example.").trim_start_matches('.').to_string());
+        let parent = name(format!("{label}.example.").trim_start_matches('.'));
         let mut owner = parent.child(b"a-label-that-is-longer-than-a-window-of-codes").unwrap();
         for number in 0..count {
             let label = format!("{}", number * 7919 % 61);

@@ -65,7 +65,10 @@ pub(super) fn check_in_parts(
         }
     };
     std::thread::scope(|scope| {
-        (1..threads.min(parts.len())).for_each(|_| drop(scope.spawn(work)));
+        for _ in 1..threads.min(parts.len()) {
+            // A thread that cannot be had is no loss but of time.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
         work();
     });
     let mut done = done.into_inner().expect("no thread panics with the lock");

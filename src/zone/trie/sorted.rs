@@ -89,6 +89,8 @@ pub(in crate::zone) struct Entry {
     pub(in crate::zone) sequence: u32,
     /// A mark of the caller's.
     pub(in crate::zone) marked: bool,
+    /// Whether the owner is a link of an NSEC3 chain.
+    pub(in crate::zone) hashed: bool,
     pub(in crate::zone) leaf: Leaf,
 }
 
