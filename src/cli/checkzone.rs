@@ -13,7 +13,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use self::options::{Command, Exit, fail};
-use self::resolver::Resolver;
 use crate::dns::Name;
 use crate::zone::Contents;
 use crate::zone::check::{self, Finding};
@@ -125,7 +124,7 @@ impl Command {
                     findings.extend((!loaded.has_ns).then_some(Finding::NoNs));
                 }
                 Some(zone) => {
-                    let report = check::check(zone, &self.checking);
+                    let report = check::check_asking(zone, &self.checking, &mut resolver::resolve);
                     findings = report.findings;
                     if report.fatal > 0 {
                         contents = None;
@@ -133,15 +132,8 @@ impl Command {
                 }
             }
         }
-        let mut resolver = Resolver::default();
         for finding in findings {
-            let text = match &finding {
-                Finding::Outside { rtype, target, .. } => resolver.complaint(*rtype, target, &finding),
-                finding => Some(finding.to_string()),
-            };
-            if let Some(text) = text {
-                writeln!(out, "zone {zone}/IN: {text}")?;
-            }
+            writeln!(out, "zone {zone}/IN: {finding}")?;
         }
         match &contents {
             Some(contents) => {

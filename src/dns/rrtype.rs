@@ -33,6 +33,8 @@ impl RrType {
     pub const DNSKEY: RrType = RrType(48);
     pub const NSEC3: RrType = RrType(50);
     pub const NSEC3PARAM: RrType = RrType(51);
+    pub const CDS: RrType = RrType(59);
+    pub const CDNSKEY: RrType = RrType(60);
     pub const SVCB: RrType = RrType(64);
     pub const HTTPS: RrType = RrType(65);
     pub const SPF: RrType = RrType(99);

@@ -1,19 +1,28 @@
 //! Semantic checks of a whole zone: what BIND looks at once a zone file has been read.
 //!
 //! ```text
-//! Contents ─► apex: SOA, NS, NSEC3PARAM ─► owners above the cuts: NS, MX, SRV, SPF, DS ... ─► findings
+//! Contents ─► apex: SOA, NS ─► NSEC3PARAM ─► every owner: KEY, NS, DS, MX, SRV, SPF (targets in the zone: lookup)
+//!                                           │ targets outside: ask a resolver, one after the other
+//!                                           └► records that differ in case ─► CDS, CDNSKEY ─► DNSKEY ─► findings
 //! ```
 //!
-//! Findings are values; their wording is in `zonefile::diagnostics`. Names outside the zone are findings of
-//! their own ([`Finding::Outside`]), because only a caller can ask a resolver about them.
+//! Findings are values; their wording is in `zonefile::diagnostics`. Whoever wants names outside the zone to be
+//! looked at hands in the function that asks a resolver ([`check_asking`]): nothing here does any I/O.
 //!
 //! Not here: what may not stand together at one owner (`zonefile::load`), syntax, and signatures.
 
+mod dnssec;
+mod outside;
 mod owners;
+
+use std::net::IpAddr;
+
+use crate::dns::{Class, Name, RrType, Rrset, rdata};
 
 use super::Contents;
 use super::lookup::{LookupName, lookup};
-use crate::dns::{Name, RrType, Rrset, rdata};
+pub use dnssec::is_signed;
+pub use outside::{Resolve, Resolved};
 use owners::{check_owners, host_trouble};
 
 /// What to do about something that is doubtful but legal.
@@ -37,7 +46,7 @@ pub enum Integrity {
         /// Whether glue of other delegations of this zone is looked for.
         sibling: bool,
     },
-    /// Outside too: see [`Finding::Outside`].
+    /// Outside too, with [`check_asking`].
     Full {
         /// Whether glue of other delegations of this zone is looked for.
         sibling: bool,
@@ -47,6 +56,8 @@ pub enum Integrity {
 /// What is checked.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The class of the zone. Only those of class IN have hosts as name servers, and services.
+    pub class: Class,
     /// How far targets are followed.
     pub integrity: Integrity,
     /// `Fail` refuses MX targets without addresses (check-mx).
@@ -66,7 +77,15 @@ impl Default for Options {
     fn default() -> Options {
         let integrity = Integrity::Local { sibling: true };
         let warn = Check::Warn;
-        Options { integrity, mx: warn, mx_cname: warn, srv_cname: warn, spf: warn, duplicates: warn }
+        Options {
+            class: Class::IN,
+            integrity,
+            mx: warn,
+            mx_cname: warn,
+            srv_cname: warn,
+            spf: warn,
+            duplicates: warn,
+        }
     }
 }
 
@@ -90,6 +109,24 @@ pub enum Glue {
     Required,
     /// The target is in another zone that is delegated here.
     Sibling,
+}
+
+/// What is the matter with a target outside the zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutsideTrouble {
+    /// It has neither A nor AAAA records.
+    NoAddress,
+    /// It is an alias of this name, as the resolver writes it.
+    Cname(String),
+}
+
+/// Where an address of a name server is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// In the glue of this zone.
+    Here,
+    /// In the zone that the name server is in.
+    There,
 }
 
 /// Something that was found in a zone.
@@ -117,7 +154,7 @@ pub enum Finding {
         /// Why.
         trouble: Trouble,
     },
-    /// A target outside the zone; with [`Integrity::Full`] only.
+    /// A target outside the zone that cannot be reached.
     Outside {
         /// Who points to it.
         owner: Name,
@@ -125,6 +162,27 @@ pub enum Finding {
         rtype: RrType,
         /// The target.
         target: Name,
+        /// Why.
+        trouble: OutsideTrouble,
+    },
+    /// What the zone delegated to says of a name server's addresses is not what this zone says (RFC 1034
+    /// §4.2.2).
+    GlueDiffers {
+        /// The delegation.
+        owner: Name,
+        /// The name server.
+        target: Name,
+        /// An address that only one of them has.
+        address: IpAddr,
+        /// Where it is missing.
+        missing: Missing,
+    },
+    /// The resolver could not be asked.
+    NotResolved {
+        /// The name it was asked for.
+        target: Name,
+        /// The resolver's words.
+        reason: String,
     },
     /// SPF without TXT (RFC 7208 §3.1).
     SpfOnly(Name),
@@ -151,6 +209,10 @@ pub enum Finding {
         /// The digest type.
         digest: u8,
     },
+    /// A CDS record with such a digest.
+    DeprecatedCdsDigest(u8),
+    /// CDS or CDNSKEY records that would leave the parent without a DS record that fits (RFC 7344 §4.1).
+    BadCds,
     /// A DNSKEY with such an algorithm.
     DeprecatedKey(u8),
     /// All DNSKEYs have such an algorithm.
@@ -169,9 +231,6 @@ pub enum Finding {
     /// More iterations than RFC 9276 §3.2 lets a resolver accept.
     Nsec3Iterations(u16),
 }
-
-/// Most NSEC3 iterations that pass without a word.
-const NSEC3_ITERATIONS_MAX: u16 = 150;
 
 /// What has been found in a zone, and whether it may be served.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -216,24 +275,58 @@ impl Report {
     }
 }
 
-/// Whether the apex says that the zone is signed.
-pub fn is_signed(contents: &Contents) -> bool {
-    let has = |rtype| contents.rrset(contents.apex(), rtype).is_some();
-    has(RrType::DNSKEY) && (has(RrType::NSEC) || has(RrType::NSEC3PARAM))
+/// Checks a zone. [`Integrity::Full`] is as `Local`: nobody is asked about names outside.
+///
+/// As BIND does, stops where what comes later would make no sense any more: without SOA and NS records, and with
+/// name servers in the zone that have no addresses.
+pub fn check(contents: &Contents, options: &Options) -> Report {
+    run(contents, options, None)
 }
 
-/// Checks a zone. As BIND does, stops where what comes later would make no sense any more: without SOA and
-/// NS records, and with name servers in the zone that have no addresses.
-pub fn check(contents: &Contents, options: &Options) -> Report {
+/// Checks a zone; with [`Integrity::Full`], `resolve` is asked about names outside.
+pub fn check_asking(contents: &Contents, options: &Options, resolve: &mut Resolve<'_>) -> Report {
+    let is_full = matches!(options.integrity, Integrity::Full { .. });
+    run(contents, options, is_full.then_some(resolve))
+}
+
+fn run(contents: &Contents, options: &Options, resolve: Option<&mut Resolve<'_>>) -> Report {
     let mut report = Report::default();
+    check_apex(contents, options, &mut report);
+    // Each stage makes sense only if the ones before have found nothing that refuses the zone.
+    if report.fatal == 0 {
+        dnssec::check_nsec3(contents, &mut report);
+    }
+    if report.fatal == 0 {
+        let mut owners = check_owners(contents, options, resolve.is_some());
+        if let Some(resolve) = resolve {
+            outside::ask(contents, options, owners.questions, resolve, &mut owners.integrity);
+        }
+        report.append(&mut owners.integrity);
+        if report.fatal == 0 {
+            report.append(&mut owners.duplicates);
+        }
+    }
+    if report.fatal == 0 {
+        dnssec::check_cds(contents, &mut report);
+    }
+    if report.fatal == 0 {
+        dnssec::check_keys(contents, &mut report);
+    }
+    report
+}
+
+fn check_apex(contents: &Contents, options: &Options, report: &mut Report) {
     let soa_count = contents.soa().map_or(0, |soa| soa.rdatas.len());
     if soa_count != 1 {
         report.refuse(Finding::SoaCount(soa_count));
     }
     let Some(ns) = contents.rrset(contents.apex(), RrType::NS) else {
         report.refuse(Finding::NoNs);
-        return report;
+        return;
     };
+    if options.class != Class::IN {
+        return;
+    }
     let mut lookup_name = LookupName::default();
     for target in targets(&ns) {
         let is_name = lookup_name.set(target.as_wire());
@@ -242,21 +335,6 @@ pub fn check(contents: &Contents, options: &Options) -> Report {
             report.refuse(Finding::ApexNs { target, trouble });
         }
     }
-    if report.fatal > 0 {
-        return report;
-    }
-    check_nsec3(contents, &mut report);
-    if report.fatal > 0 {
-        return report;
-    }
-    let mut owners = check_owners(contents, options);
-    report.append(&mut owners.duplicates);
-    report.append(&mut owners.integrity);
-    if report.fatal == 0 {
-        report.append(&mut owners.algorithms);
-        check_keys(contents, &mut report);
-    }
-    report
 }
 
 /// The names that the records of an RRset point to.
@@ -265,60 +343,6 @@ fn targets(rrset: &Rrset) -> impl Iterator<Item = Name> {
         let embedded = rdata::names(rrset.rtype, octets).next()?;
         Name::from_wire(&octets[embedded.offset..embedded.offset + embedded.length]).ok()
     })
-}
-
-fn check_nsec3(contents: &Contents, report: &mut Report) {
-    let Some(params) = contents.rrset(contents.apex(), RrType::NSEC3PARAM) else { return };
-    let mut has_known = false;
-    for octets in &params.rdatas {
-        let Some(&[hash, _flags, high, low]) = octets.first_chunk::<4>() else { continue };
-        if hash != 1 {
-            report.note(Finding::UnknownNsec3Hash(hash));
-            continue;
-        }
-        has_known = true;
-        let iterations = u16::from_be_bytes([high, low]);
-        if iterations > NSEC3_ITERATIONS_MAX {
-            report.note(Finding::Nsec3Iterations(iterations));
-        }
-    }
-    if !has_known {
-        report.refuse(Finding::NoNsec3Hash);
-    }
-}
-
-/// Algorithms that RFC 8624 §3.1 says must not, or should not, be used to sign.
-fn is_deprecated(algorithm: u8) -> bool {
-    matches!(algorithm, 1 | 3 | 5 | 6 | 7 | 12)
-}
-
-fn check_keys(contents: &Contents, report: &mut Report) {
-    let Some(keys) = contents.rrset(contents.apex(), RrType::DNSKEY) else { return };
-    let mut deprecated = Vec::new();
-    for octets in &keys.rdatas {
-        let &[_, _, _, algorithm, ref key @ ..] = &**octets else { continue };
-        // RSA public key: length of the exponent, exponent, modulus (RFC 3110 §2).
-        if matches!(algorithm, 1 | 5 | 7 | 8 | 10) && key.starts_with(&[1, 3]) {
-            report.note(Finding::WeakKey { algorithm, key_tag: key_tag(octets) });
-        }
-        if is_deprecated(algorithm) {
-            deprecated.push(algorithm);
-        }
-    }
-    for &algorithm in &deprecated {
-        report.note(Finding::DeprecatedKey(algorithm));
-    }
-    if deprecated.len() == keys.rdatas.len() {
-        report.note(Finding::OnlyDeprecatedKeys);
-    }
-}
-
-/// RFC 4034 appendix B.
-fn key_tag(octets: &[u8]) -> u16 {
-    let sum: u32 = (octets.iter().enumerate())
-        .map(|(index, &octet)| if index % 2 == 0 { u32::from(octet) << 8 } else { u32::from(octet) })
-        .fold(0, u32::wrapping_add);
-    (sum + (sum >> 16)) as u16
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::dns::{Class, Name, RrType, rdata};
-use crate::zone::check::{Finding, Glue, Trouble};
+use crate::zone::check::{Finding, Glue, Missing, OutsideTrouble, Trouble};
 
 /// Whether a zone with this diagnostic can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -357,6 +357,20 @@ impl fmt::Display for Trouble {
     }
 }
 
+impl fmt::Display for OutsideTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OutsideTrouble::NoAddress => f.write_str("has no addresses records (A or AAAA)"),
+            OutsideTrouble::Cname(canonical) => write!(f, "is a CNAME '{canonical}' (illegal)"),
+        }
+    }
+}
+
+/// The mnemonic of a deprecated digest.
+fn digest_name(digest: u8) -> &'static str {
+    if digest == 1 { "SHA-1" } else { "GOST" }
+}
+
 /// An algorithm as a number and, in parentheses, its mnemonic.
 struct Algorithm(u8);
 
@@ -379,9 +393,17 @@ impl fmt::Display for Finding {
             Finding::Target { owner, rtype, target, trouble } => {
                 write!(f, "{}/{rtype} '{}' {trouble}", Bare(owner), Bare(target))
             }
-            Finding::Outside { owner, rtype, target } => {
-                let (owner, target) = (Bare(owner), Bare(target));
-                write!(f, "{owner}/{rtype} '{target}' (out of zone) has no addresses records (A or AAAA)")
+            Finding::Outside { owner, rtype, target, trouble } => {
+                write!(f, "{}/{rtype} '{}' (out of zone) {trouble}", owner.undotted(), target.undotted())
+            }
+            Finding::GlueDiffers { owner, target, address, missing } => {
+                let what = if *missing == Missing::Here { "missing" } else { "extra" };
+                let rtype = if address.is_ipv4() { RrType::A } else { RrType::AAAA };
+                let (owner, target) = (owner.undotted(), target.undotted());
+                write!(f, "{owner}/NS '{target}' {what} GLUE {rtype} record ({address})")
+            }
+            Finding::NotResolved { target, reason } => {
+                write!(f, "getaddrinfo({}) failed: {reason}", target.undotted())
             }
             Finding::SpfOnly(owner) => write!(
                 f,
@@ -395,9 +417,13 @@ impl fmt::Display for Finding {
                 write!(f, "{}/{rtype} deprecated algorithm {}", Bare(owner), Algorithm(*algorithm))
             }
             Finding::DeprecatedDigest { owner, digest } => {
-                let mnemonic = if *digest == 1 { "SHA-1" } else { "GOST" };
+                let mnemonic = digest_name(*digest);
                 write!(f, "{}/DS deprecated digest type {digest} ({mnemonic})", Bare(owner))
             }
+            Finding::DeprecatedCdsDigest(digest) => {
+                write!(f, "deprecated CDS digest type {digest} ({})", digest_name(*digest))
+            }
+            Finding::BadCds => f.write_str("CDS/CDNSKEY consistency checks failed"),
             // BIND: ends this one with an empty line.
             Finding::DeprecatedKey(algorithm) => {
                 writeln!(f, "deprecated DNSKEY algorithm found: {}", Algorithm(*algorithm))

@@ -137,11 +137,6 @@ pub fn names(rtype: RrType, rdata: &[u8]) -> impl Iterator<Item = EmbeddedName> 
     walk::Names::new(rtype, rdata)
 }
 
-/// Whether a type has names in which even the case tells records apart (RFC 6840 §5.1 and later types).
-pub fn has_plain_names(rtype: RrType) -> bool {
-    walk::has_plain_names(rtype)
-}
-
 /// The mnemonic of a DNSSEC algorithm.
 pub fn algorithm_name(algorithm: u8) -> Option<&'static str> {
     key::name_of(key::ALGORITHMS, u16::from(algorithm))

@@ -193,14 +193,6 @@ pub(super) fn canonical(rtype: RrType, rdata: &[u8]) -> Vec<u8> {
     form
 }
 
-/// See [`super::has_plain_names`].
-pub(super) fn has_plain_names(rtype: RrType) -> bool {
-    let is_plain = |field: &Field| {
-        matches!(field, Field::Name(NameUse::Plain) | Field::Names | Field::IpsecGateway | Field::Relay)
-    };
-    table::fields(Class::IN, rtype).iter().any(is_plain)
-}
-
 /// See [`super::names`].
 pub(super) struct Names<'a> {
     fields: &'static [Field],

@@ -1,7 +1,7 @@
 //! The checks that look at every owner.
 //!
 //! ```text
-//! trie ─► parts, in order ─► one thread each, one pass ─► duplicates, targets, algorithms ─► joined in order
+//! trie ─► parts, in order ─► one thread each, one pass ─► targets, keys, duplicates, questions ─► joined in order
 //! ```
 //!
 //! Invariant: the findings, and their order, do not depend on how many parts and threads there are.
@@ -10,7 +10,8 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Check, Contents, Finding, Glue, Integrity, Options, Report, Trouble, is_deprecated};
+use super::outside::Question;
+use super::{Check, Class, Contents, Finding, Glue, Integrity, Options, Report, Trouble, dnssec};
 use crate::dns::name::is_at_or_below;
 use crate::dns::{Name, RrType, rdata};
 use crate::zone::leaf::{Leaf, StoredRrset};
@@ -27,29 +28,33 @@ const PARTS_PER_THREAD: usize = 16;
 pub(super) struct OwnerReports {
     pub(super) duplicates: Report,
     pub(super) integrity: Report,
-    pub(super) algorithms: Report,
+    /// Targets that another zone knows of, each with its place among the findings on integrity.
+    pub(super) questions: Vec<Question>,
 }
 
 impl OwnerReports {
     fn append(&mut self, mut later: OwnerReports) {
+        let before = self.integrity.findings.len();
+        later.questions.iter_mut().for_each(|question| question.place += before);
+        self.questions.append(&mut later.questions);
         self.duplicates.append(&mut later.duplicates);
         self.integrity.append(&mut later.integrity);
-        self.algorithms.append(&mut later.algorithms);
     }
 }
 
-/// Checks every owner.
-pub(super) fn check_owners(contents: &Contents, options: &Options) -> OwnerReports {
+/// Checks every owner; `asks` says whether somebody will ask about targets outside.
+pub(super) fn check_owners(contents: &Contents, options: &Options, asks: bool) -> OwnerReports {
     let threads = match contents.record_count() {
         ..PARALLEL_RECORDS_MIN => 1,
         _ => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    check_in_parts(contents, options, threads, threads * PARTS_PER_THREAD)
+    check_in_parts(contents, options, asks, threads, threads * PARTS_PER_THREAD)
 }
 
 pub(super) fn check_in_parts(
     contents: &Contents,
     options: &Options,
+    asks: bool,
     threads: usize,
     parts: usize,
 ) -> OwnerReports {
@@ -60,7 +65,7 @@ pub(super) fn check_in_parts(
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(part) = parts.get(index) else { break };
-            let reports = PartWalk::new(contents, options).check(part);
+            let reports = PartWalk::new(contents, options, asks).check(part);
             done.lock().expect("no thread panics with the lock").push((index, reports));
         }
     };
@@ -77,6 +82,16 @@ pub(super) fn check_in_parts(
     done.into_iter().for_each(|(_, reports)| all.append(reports));
     all
 }
+
+/// Types in which only a comparison that knows the names finds equal records: in all others that BIND knows names
+/// of, they are folded when the zone is read, or compared as they stand.
+const COMPARED_IN_LOWER_CASE: [RrType; 5] = [
+    RrType(45 /* IPSECKEY */),
+    RrType::NSEC,
+    RrType(55 /* HIP */),
+    RrType(107 /* LP */),
+    RrType(260 /* AMTRELAY */),
+];
 
 /// What the zone has for a host.
 enum Host<'a> {
@@ -150,8 +165,8 @@ struct PartWalk<'a> {
     contents: &'a Contents,
     options: &'a Options,
     sibling: bool,
-    /// Whether targets outside the zone are reported too.
-    outside: bool,
+    /// Whether somebody will ask about targets outside.
+    asks: bool,
     reports: OwnerReports,
     /// The topmost zone cut or DNAME that the walk is below.
     bottom: Option<&'a Leaf>,
@@ -162,17 +177,16 @@ struct PartWalk<'a> {
 }
 
 impl<'a> PartWalk<'a> {
-    fn new(contents: &'a Contents, options: &'a Options) -> PartWalk<'a> {
-        let (sibling, outside) = match options.integrity {
-            Integrity::None => (false, false),
-            Integrity::Local { sibling } => (sibling, false),
-            Integrity::Full { sibling } => (sibling, true),
+    fn new(contents: &'a Contents, options: &'a Options, asks: bool) -> PartWalk<'a> {
+        let sibling = match options.integrity {
+            Integrity::None => false,
+            Integrity::Local { sibling } | Integrity::Full { sibling } => sibling,
         };
         PartWalk {
             contents,
             options,
             sibling,
-            outside,
+            asks,
             reports: OwnerReports::default(),
             bottom: None,
             pending: Vec::with_capacity(BATCH_MAX),
@@ -203,20 +217,30 @@ impl<'a> PartWalk<'a> {
         if self.options.duplicates != Check::Ignore && leaf.has_repeated() {
             self.duplicates(leaf);
         }
-        if has_keys {
-            self.algorithms(leaf);
-        }
-        if self.options.integrity == Integrity::None || (!has_targets && self.bottom.is_none()) {
-            return;
-        }
-        if self.bottom.is_some_and(|bottom| is_at_or_below(leaf.relative(), bottom.relative())) {
+        let is_seen = self.options.integrity != Integrity::None
+            && (has_targets || has_keys || self.bottom.is_some())
+            && !self.bottom.is_some_and(|bottom| is_at_or_below(leaf.relative(), bottom.relative()));
+        if !is_seen {
             return;
         }
         self.bottom = leaf.occludes().then_some(leaf);
+        if has_keys {
+            // Findings stand in the order of the owners.
+            self.look_up_pending();
+            dnssec::check_old_keys(self.contents, leaf, &mut self.reports.integrity);
+        }
         match leaf.is_cut() {
-            true => self.targets(leaf, RrType::NS),
+            true => self.delegation(leaf, has_keys),
             false if has_targets => self.services(leaf),
             false => {}
+        }
+    }
+
+    fn delegation(&mut self, leaf: &'a Leaf, has_keys: bool) {
+        self.targets(leaf, RrType::NS);
+        if has_keys {
+            self.look_up_pending();
+            dnssec::check_ds(self.contents, leaf, &mut self.reports.integrity);
         }
     }
 
@@ -224,7 +248,7 @@ impl<'a> PartWalk<'a> {
     fn duplicates(&mut self, leaf: &Leaf) {
         for stored in leaf.rrsets().filter(|stored| stored.count() > 1) {
             let rtype = stored.rtype();
-            if !rdata::has_plain_names(rtype) {
+            if !COMPARED_IN_LOWER_CASE.contains(&rtype) {
                 continue;
             }
             let apex = self.contents.apex();
@@ -242,9 +266,11 @@ impl<'a> PartWalk<'a> {
 
     fn services(&mut self, leaf: &'a Leaf) {
         self.targets(leaf, RrType::MX);
+        if self.options.class != Class::IN {
+            return;
+        }
         self.targets(leaf, RrType::SRV);
         if self.options.spf != Check::Ignore && leaf.rrset(RrType::SPF).is_some() {
-            let is_spf = |octets: &[u8]| octets.get(1..).is_some_and(|text| text.starts_with(b"v=spf1"));
             if !leaf.rrset(RrType::TXT).is_some_and(|txt| txt.rdatas_raw().any(is_spf)) {
                 // Findings stand in the order of the owners.
                 self.look_up_pending();
@@ -297,27 +323,46 @@ impl<'a> PartWalk<'a> {
 
     fn target(&mut self, pending: &Pending<'a>, found: &Lookup<'a>) {
         let rtype = pending.rrset.rtype();
-        if matches!(found, Lookup::OutOfZone) {
-            if self.outside {
-                let (owner, target) = self.names_of(pending);
-                self.reports.integrity.note(Finding::Outside { owner, rtype, target });
-            }
-            return;
-        }
         let trouble = match rtype {
             RrType::NS => delegation_trouble(self.contents, found, pending.required, self.sibling),
             _ => host_trouble(self.contents, found),
         };
-        let Some(trouble) = trouble else { return };
-        let has_no_address = matches!(trouble, Trouble::NoAddress(_));
-        let check = match rtype {
+        let check = self.level(rtype, trouble.as_ref());
+        let is_outside = self.asks && self.is_outside(rtype, found, pending.required);
+        if trouble.is_none() && !is_outside {
+            return;
+        }
+        let (owner, target) = self.names_of(pending);
+        if is_outside {
+            let is_inside = !matches!(found, Lookup::OutOfZone);
+            let place = self.reports.integrity.findings.len() + usize::from(trouble.is_some());
+            let (owner, target) = (owner.clone(), target.clone());
+            self.reports.questions.push(Question { place, owner, rtype, target, is_inside });
+        }
+        if let Some(trouble) = trouble {
+            self.reports.integrity.at_level(check, Finding::Target { owner, rtype, target, trouble });
+        }
+    }
+
+    /// What to do about a target that cannot be reached.
+    fn level(&self, rtype: RrType, trouble: Option<&Trouble>) -> Check {
+        let has_no_address = matches!(trouble, Some(Trouble::NoAddress(_)));
+        match rtype {
             RrType::MX if has_no_address && self.options.mx == Check::Fail => Check::Fail,
             RrType::MX if !has_no_address => self.options.mx_cname,
             RrType::SRV if !has_no_address => self.options.srv_cname,
             _ => Check::Warn,
-        };
-        let (owner, target) = self.names_of(pending);
-        self.reports.integrity.at_level(check, Finding::Target { owner, rtype, target, trouble });
+        }
+    }
+
+    /// Whether another zone knows of a target, or knows better. Glue that is neither there nor wanted needs no
+    /// question.
+    fn is_outside(&self, rtype: RrType, found: &Lookup<'_>, required: bool) -> bool {
+        match host(found) {
+            Host::Outside => true,
+            Host::Delegated { glue } => rtype != RrType::NS || glue || required || self.sibling,
+            _ => false,
+        }
     }
 
     fn names_of(&self, pending: &Pending<'_>) -> (Name, Name) {
@@ -330,29 +375,19 @@ impl<'a> PartWalk<'a> {
         let target = Name::from_wire(wire).expect("the name was found in this record before");
         (owner, target)
     }
+}
 
-    fn algorithms(&mut self, leaf: &Leaf) {
-        let report = &mut self.reports.algorithms;
-        let apex = self.contents.apex();
-        for octets in leaf.rrset(RrType::DS).iter().flat_map(StoredRrset::rdatas_raw) {
-            let &[_, _, algorithm, digest, ..] = octets else { continue };
-            let owner = leaf.owner(apex);
-            if matches!(digest, 1 | 3) {
-                report.note(Finding::DeprecatedDigest { owner: owner.clone(), digest });
-            }
-            if is_deprecated(algorithm) {
-                report.note(Finding::DeprecatedAlgorithm { owner, rtype: RrType::DS, algorithm });
-            }
-        }
-        for octets in leaf.rrset(RrType::KEY).iter().flat_map(StoredRrset::rdatas_raw) {
-            // Both high bits of the flags say that there is no key (RFC 2535 §3.1.2).
-            let &[flags, _, _, algorithm, ..] = octets else { continue };
-            if flags & 0xc0 != 0xc0 && is_deprecated(algorithm) {
-                let (owner, rtype) = (leaf.owner(apex), RrType::KEY);
-                report.note(Finding::DeprecatedAlgorithm { owner, rtype, algorithm });
-            }
-        }
+/// Whether the strings of a TXT record are an SPF record (RFC 7208 §4.5).
+fn is_spf(octets: &[u8]) -> bool {
+    let mut text = Vec::new();
+    let mut rest = octets;
+    while let Some((&length, tail)) = rest.split_first() {
+        let (string, behind) = tail.split_at(usize::from(length).min(tail.len()));
+        text.extend_from_slice(string);
+        rest = behind;
     }
+    let behind = text.strip_prefix(b"v=spf1");
+    behind.is_some_and(|behind| matches!(behind.first(), None | Some(b' ' | 0)))
 }
 
 fn lowered(rtype: RrType, octets: &[u8]) -> Vec<u8> {

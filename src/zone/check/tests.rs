@@ -114,13 +114,82 @@ fn mail_and_services_need_hosts() {
     assert_eq!(findings(&alias, &ignore).0, []);
 }
 
+fn found(canonical: &str, addresses: &[&str]) -> Resolved {
+    let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+    Resolved::Addresses { canonical: Some(canonical.to_owned()), addresses }
+}
+
+/// What a resolver of fixed knowledge brings about.
+fn asking(records: &[(&str, RrType, Vec<u8>)], options: Options) -> (Vec<Finding>, usize, Vec<String>) {
+    let head = [to("@", RrType::NS, "ns"), a("ns")];
+    let mut asked = Vec::new();
+    let options = Options { integrity: Integrity::Full { sibling: true }, ..options };
+    let report = check_asking(&zone(&[&head, records].concat()), &options, &mut |name: &Name| {
+        asked.push(name.to_string());
+        match name.to_string().as_str() {
+            "alias.elsewhere." => found("Real.elsewhere", &["192.0.2.9"]),
+            "nothing.elsewhere." => Resolved::NoAddress,
+            "broken.elsewhere." => Resolved::Failed("Temporary failure in name resolution".to_owned()),
+            bare => found(bare.trim_end_matches('.'), &["192.0.2.1", "2001:db8::1"]),
+        }
+    });
+    (report.findings, report.fatal, asked)
+}
+
 #[test]
-fn targets_outside_are_for_the_caller_to_ask_about() {
-    let records = [to("m", RrType::MX, "mail.elsewhere.")];
-    assert_eq!(findings(&records, &Options::default()).0, []);
-    let full = Options { integrity: Integrity::Full { sibling: true }, ..Options::default() };
-    let (owner, target) = (name("m.example."), name("mail.elsewhere."));
-    assert_eq!(findings(&records, &full).0, [Finding::Outside { owner, rtype: RrType::MX, target }]);
+fn a_resolver_is_asked_about_targets_outside_once_for_each_name() {
+    let (mx, srv, ns) = (RrType::MX, RrType::SRV, RrType::NS);
+    let records = [
+        to("m", mx, "good.elsewhere."),
+        to("m", mx, "alias.elsewhere."),
+        to("n", mx, "alias.elsewhere."),
+        to("o", srv, "alias.elsewhere."),
+        to("p", ns, "nothing.elsewhere."),
+        to("q", mx, "nothing.elsewhere."),
+        to("r", mx, "broken.elsewhere."),
+    ];
+    assert_eq!(findings(&records, &Options::default()).0, [], "unless nobody may be asked");
+    let outside = |owner: &str, rtype, target: &str, trouble| Finding::Outside {
+        owner: name(owner),
+        rtype,
+        target: name(target),
+        trouble,
+    };
+    let alias = || OutsideTrouble::Cname("Real.elsewhere".to_owned());
+    let (said, fatal, asked) = asking(&records, Options { mx_cname: Check::Fail, ..Options::default() });
+    assert_eq!(
+        said,
+        [
+            outside("m.example.", mx, "alias.elsewhere.", alias()),
+            outside("o.example.", srv, "alias.elsewhere.", alias()),
+            outside("p.example.", ns, "nothing.elsewhere.", OutsideTrouble::NoAddress),
+            Finding::NotResolved {
+                target: name("broken.elsewhere."),
+                reason: "Temporary failure in name resolution".to_owned()
+            },
+        ]
+    );
+    assert_eq!(fatal, 2, "each alias that an MX record points to");
+    assert_eq!(asked, ["good.elsewhere.", "alias.elsewhere.", "nothing.elsewhere.", "broken.elsewhere."]);
+}
+
+#[test]
+fn glue_is_compared_with_what_the_delegated_zone_says() {
+    let differs = |address: &str, missing| Finding::GlueDiffers {
+        owner: name("s.example."),
+        target: name("ns.s.example."),
+        address: address.parse().unwrap(),
+        missing,
+    };
+    let delegation = || to("s", RrType::NS, "ns.s");
+    let glue = |last: u8| ("ns.s", RrType::A, vec![192, 0, 2, last]);
+    let v6 = ("ns.s", RrType::AAAA, "2001:db8::1".parse::<std::net::Ipv6Addr>().unwrap().octets().to_vec());
+    let said = |records: &[_]| asking(records, Options::default()).0;
+    assert_eq!(said(&[delegation(), glue(1), v6.clone()]), []);
+    assert_eq!(said(&[delegation(), glue(1)]), [differs("2001:db8::1", Missing::Here)]);
+    assert_eq!(said(&[delegation(), glue(1), glue(2), v6]), [differs("192.0.2.2", Missing::There)]);
+    let missing = said(&[delegation()]);
+    assert_eq!(missing[1..], [differs("192.0.2.1", Missing::Here), differs("2001:db8::1", Missing::Here)]);
 }
 
 #[test]
@@ -132,8 +201,9 @@ fn old_records_are_pointed_out() {
     let both = [("x", RrType::SPF, txt(b"v=spf1")), ("x", RrType::TXT, txt(b"v=spf1"))];
     assert_eq!(findings(&both, &Options::default()).0, []);
     let ds = [&[0, 1, 5, 1][..], &[0; 20]].concat();
+    let delegation = [to("x", RrType::NS, "ns"), ("x", RrType::DS, ds)];
     assert_eq!(
-        found(("x", RrType::DS, ds)).0,
+        findings(&delegation, &Options::default()).0,
         [
             Finding::DeprecatedDigest { owner: owner(), digest: 1 },
             Finding::DeprecatedAlgorithm { owner: owner(), rtype: RrType::DS, algorithm: 5 },
@@ -156,6 +226,25 @@ fn old_records_are_pointed_out() {
 }
 
 #[test]
+fn cds_and_cdnskey_are_of_algorithms_that_sign_and_deletion_stands_alone() {
+    let (cds, cdnskey) = (RrType::CDS, RrType::CDNSKEY);
+    let key = |rtype, algorithm| ("@", rtype, vec![1, 1, 3, algorithm, 1]);
+    let digest =
+        |algorithm, digest_type| ("@", cds, [&[0, 1, algorithm, digest_type][..], &[0; 20]].concat());
+    let delete = |rtype| ("@", rtype, if rtype == cds { vec![0; 5] } else { vec![0, 0, 3, 0, 0] });
+    let said = |records: &[_]| findings(records, &Options::default());
+    let (good, bad) = ((vec![], 0), (vec![Finding::BadCds], 1));
+    assert_eq!(said(&[key(RrType::DNSKEY, 13), key(cdnskey, 13), digest(13, 2)]), good);
+    assert_eq!(said(&[delete(cds), delete(cdnskey)]), good);
+    assert_eq!(said(&[key(cdnskey, 13)]), bad);
+    assert_eq!(said(&[digest(13, 1)]), bad);
+    assert_eq!(said(&[key(RrType::DNSKEY, 13), digest(8, 2)]), bad);
+    assert_eq!(said(&[key(RrType::DNSKEY, 13), digest(13, 2), delete(cds)]), bad);
+    let deprecated = vec![Finding::DeprecatedCdsDigest(1)];
+    assert_eq!(said(&[key(RrType::DNSKEY, 13), digest(13, 1)]), (deprecated, 0));
+}
+
+#[test]
 fn records_that_differ_in_case_are_duplicates() {
     let hip = |server: &str| ("x", RrType(55), [&[1, 2, 0, 1, 9, 9][..], name(server).as_wire()].concat());
     let owner = name("x.example.");
@@ -168,11 +257,17 @@ fn records_that_differ_in_case_are_duplicates() {
 
 #[test]
 fn a_zone_is_signed_when_its_apex_says_so() {
-    let key = ("@", RrType::DNSKEY, vec![1, 0, 3, 13, 1]);
-    let nsec = ("@", RrType::NSEC, [name("example.").as_wire(), &[0, 1, 0x40]].concat());
-    assert!(is_signed(&zone(&[key.clone(), nsec.clone()])));
-    assert!(!is_signed(&zone(&[key])));
-    assert!(!is_signed(&zone(&[nsec])));
+    let key = |flags: u8| ("@", RrType::DNSKEY, vec![flags, 0, 3, 13, 1]);
+    let nsec = || ("@", RrType::NSEC, [name("example.").as_wire(), &[0, 1, 0x40]].concat());
+    let signature =
+        || ("@", RrType::RRSIG, [&[0, 47, 13, 1][..], &[0; 14], name("example.").as_wire(), &[1]].concat());
+    let nsec3 = |flags| ("@", RrType::NSEC3PARAM, vec![1, flags, 0, 1, 0]);
+    assert!(is_signed(&zone(&[key(1), nsec(), signature()])));
+    assert!(is_signed(&zone(&[key(1), nsec3(0)])));
+    assert!(!is_signed(&zone(&[key(1), nsec()])), "NSEC without a signature");
+    assert!(!is_signed(&zone(&[key(0), nsec3(0)])), "not a zone key");
+    assert!(!is_signed(&zone(&[key(1), nsec3(1)])), "a chain that is being made");
+    assert!(!is_signed(&zone(&[nsec(), signature()])));
 }
 
 #[test]
@@ -197,10 +292,12 @@ fn findings_do_not_depend_on_parts_and_threads() {
     let head = [to("@", RrType::NS, "ns"), a("ns")];
     let zone = zone(&[&head[..], &records].concat());
     let options = Options { integrity: Integrity::Full { sibling: true }, ..Options::default() };
-    let expected = owners::check_in_parts(&zone, &options, 1, 1).integrity;
-    assert!(expected.findings.len() > 100, "{}", expected.findings.len());
+    let expected = owners::check_in_parts(&zone, &options, true, 1, 1);
+    let (findings, questions) = (expected.integrity.findings.len(), expected.questions.len());
+    assert!(findings > 100 && questions > 100, "{findings} findings, {questions} questions");
     for (threads, parts) in [(2, 2), (2, 16), (3, 1000)] {
-        let found = owners::check_in_parts(&zone, &options, threads, parts).integrity;
-        assert_eq!(found, expected, "{threads} threads, {parts} parts");
+        let found = owners::check_in_parts(&zone, &options, true, threads, parts);
+        assert_eq!(found.integrity, expected.integrity, "{threads} threads, {parts} parts");
+        assert_eq!(found.questions, expected.questions, "{threads} threads, {parts} parts");
     }
 }
