@@ -294,7 +294,7 @@ fn findings_do_not_depend_on_parts_and_threads() {
     let options = Options { integrity: Integrity::Full { sibling: true }, ..Options::default() };
     let expected = owners::check_in_parts(&zone, &options, true, 1, 1);
     let (findings, questions) = (expected.integrity.findings.len(), expected.questions.len());
-    assert!(findings > 100 && questions > 100, "{findings} findings, {questions} questions");
+    assert!(findings > 100 && questions > 0, "{findings} findings, {questions} questions");
     for (threads, parts) in [(2, 2), (2, 16), (3, 1000)] {
         let found = owners::check_in_parts(&zone, &options, true, threads, parts);
         assert_eq!(found.integrity, expected.integrity, "{threads} threads, {parts} parts");
