@@ -10,6 +10,7 @@
 pub mod checkconf;
 pub mod checkzone;
 pub mod demo;
+pub mod explain;
 pub mod getopt;
 pub mod logging;
 pub mod named;

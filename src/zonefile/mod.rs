@@ -19,6 +19,7 @@
 mod arrival;
 mod checked;
 mod checks;
+mod codes;
 mod diagnostics;
 mod feed;
 mod generate;
