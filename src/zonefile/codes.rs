@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::diagnostics::Kind;
 use crate::dns::Name;
-use crate::zone::check::{Finding, Glue, Trouble};
+use crate::zone::check::{Finding, Glue, Missing, OutsideTrouble, Trouble};
 
 impl Kind {
     /// A name of the kind that stays the same from one version to the next. What BIND only has a result text for is
@@ -88,11 +88,17 @@ impl Finding {
                 Trouble::Cname => "target-is-alias",
                 Trouble::BelowDname(_) => "target-below-dname",
             },
-            Finding::Outside { .. } => "target-outside-without-address",
+            Finding::Outside { trouble: OutsideTrouble::NoAddress, .. } => "outside-target-without-address",
+            Finding::Outside { trouble: OutsideTrouble::Cname(_), .. } => "outside-target-is-alias",
+            Finding::GlueDiffers { missing: Missing::Here, .. } => "glue-address-missing",
+            Finding::GlueDiffers { missing: Missing::There, .. } => "glue-address-extra",
+            Finding::NotResolved { .. } => "not-resolved",
             Finding::SpfOnly(_) => "spf-without-txt",
             Finding::Duplicates { .. } => "duplicate-records",
             Finding::DeprecatedAlgorithm { .. } => "deprecated-algorithm",
             Finding::DeprecatedDigest { .. } => "deprecated-digest",
+            Finding::DeprecatedCdsDigest(_) => "deprecated-cds-digest",
+            Finding::BadCds => "bad-cds",
             Finding::DeprecatedKey(_) => "deprecated-key",
             Finding::OnlyDeprecatedKeys => "only-deprecated-keys",
             Finding::WeakKey { .. } => "weak-key",

@@ -1,7 +1,7 @@
 //! One line on how to mend each kind of finding.
 
 use crate::dns::RrType;
-use crate::zone::check::{Finding, Glue, Trouble};
+use crate::zone::check::{Finding, Glue, Missing, OutsideTrouble, Trouble};
 use crate::zonefile::{Kind, Near};
 
 /// How to mend what the reader noticed.
@@ -244,6 +244,18 @@ pub(super) fn of_finding(finding: &Finding) -> String {
                 }
             }
         }
+        Finding::Outside { target, trouble: OutsideTrouble::Cname(canonical), .. } => {
+            format!("name {canonical} instead of its alias {} (RFC 2181 §10.3)", target.undotted())
+        }
+        Finding::GlueDiffers { address, missing: Missing::Here, target, .. } => {
+            format!("add {address} to the glue of {}, or correct the zone that the server is in", target.undotted())
+        }
+        Finding::GlueDiffers { address, missing: Missing::There, target, .. } => {
+            format!("{} has no such address any more: remove {address} from the glue", target.undotted())
+        }
+        Finding::NotResolved { .. } => {
+            "the resolver of this machine did not answer: try again, or leave outside names out with -i local".into()
+        }
         Finding::Outside { target, .. } => {
             format!(
                 "check the spelling of {}, and whether it resolves; -i local leaves this out",
@@ -259,6 +271,10 @@ pub(super) fn of_finding(finding: &Finding) -> String {
         Finding::DeprecatedAlgorithm { .. } | Finding::DeprecatedKey(_) | Finding::OnlyDeprecatedKeys => {
             "roll over to ECDSAP256SHA256 (13) or ED25519 (15): see RFC 8624 §3.1".into()
         }
+        Finding::BadCds => {
+            "publish a CDS or CDNSKEY for a key that signs the DNSKEY records, with algorithms of these keys only".into()
+        }
+        Finding::DeprecatedCdsDigest(_) => "publish CDS records with digest type 2 (SHA-256)".into(),
         Finding::DeprecatedDigest { .. } => "replace it by a DS record with digest type 2 (SHA-256)".into(),
         Finding::WeakKey { .. } => "make a new key with exponent 65537".into(),
         Finding::UnknownNsec3Hash(_) | Finding::NoNsec3Hash => {

@@ -26,20 +26,23 @@ impl Subject {
             rtype,
             target: target.cloned(),
         };
-        // SPF.
+        const CDS: RrType = RrType(59);
         const SPF: RrType = RrType(99);
         match finding {
             Finding::SoaCount(_) => of(apex, Some(RrType::SOA), None),
             Finding::NoNs => of(apex, None, None),
             Finding::ApexNs { target, .. } => of(apex, Some(RrType::NS), Some(target)),
-            Finding::Target { owner, rtype, target, .. } | Finding::Outside { owner, rtype, target } => {
+            Finding::Target { owner, rtype, target, .. } | Finding::Outside { owner, rtype, target, .. } => {
                 of(owner, Some(*rtype), Some(target))
             }
+            Finding::GlueDiffers { owner, target, .. } => of(owner, Some(RrType::NS), Some(target)),
+            Finding::NotResolved { target, .. } => of(target, None, None),
             Finding::SpfOnly(owner) => of(owner, Some(SPF), None),
             Finding::Duplicates { owner, rtype } | Finding::DeprecatedAlgorithm { owner, rtype, .. } => {
                 of(owner, Some(*rtype), None)
             }
             Finding::DeprecatedDigest { owner, .. } => of(owner, Some(RrType::DS), None),
+            Finding::DeprecatedCdsDigest(_) | Finding::BadCds => of(apex, Some(CDS), None),
             Finding::DeprecatedKey(_) | Finding::OnlyDeprecatedKeys | Finding::WeakKey { .. } => {
                 of(apex, Some(RrType::DNSKEY), None)
             }
@@ -91,6 +94,7 @@ pub fn locate(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zone::check::OutsideTrouble;
     use crate::zonefile::{self, Options};
 
     #[test]
@@ -101,6 +105,7 @@ mod tests {
             owner: "EXAMPLE.".parse().unwrap(),
             rtype: RrType::MX,
             target: target.parse().unwrap(),
+            trouble: OutsideTrouble::NoAddress,
         };
         let subjects = ["b.example.", "c.example."].map(|target| Subject::of(&finding(target), &apex));
         let places = locate(&subjects, |sink| {
