@@ -31,8 +31,11 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
                 return Err(GiveUp);
             }
         }
-        // A wrong owner of NSEC3 breaks the chain, whatever check-names says.
-        let check = if rtype == RrType::NSEC3 { Check::Fail } else { self.options.check_names };
+        // A wrong owner of NSEC3 breaks the chain: a warning is not enough.
+        let check = match self.options.check_names {
+            Check::Warn if rtype == RrType::NSEC3 => Check::Fail,
+            check => check,
+        };
         if check != Check::Ignore && !file.drop && !hostname::is_owner(&file.owner, rtype) {
             let at = if line.starts_blank { head.type_at } else { 0 };
             let kind = Kind::BadOwner(file.owner_name());

@@ -28,6 +28,7 @@ mod lexer;
 mod load;
 pub mod raw;
 mod reader;
+mod relative;
 mod writer;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use arrival::Arrival;
 pub use checked::{Checked, load_checked};
 pub use diagnostics::{Diagnostic, Kind, Near, Severity, Span};
 pub use load::{Loaded, load, load_bytes, load_bytes_with_arrival, load_with_arrival};
+pub use relative::write_zone_relative;
 pub use writer::{write_record, write_zone};
 
 use crate::dns::{Name, RrType};

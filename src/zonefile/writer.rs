@@ -31,7 +31,7 @@ pub fn write_zone(contents: &Contents, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Puts the RRsets of an owner into the order of text dumps.
-fn sort(rrsets: &mut [Rrset]) {
+pub(super) fn sort(rrsets: &mut [Rrset]) {
     rrsets.sort_by_key(|rrset| (place(sorted_by(rrset)), rrset.rtype == RrType::RRSIG));
 }
 
@@ -53,7 +53,7 @@ fn write_rrsets(mut rrsets: Vec<Rrset>, out: &mut impl Write) -> io::Result<()> 
     out.write_all(text.as_bytes())
 }
 
-fn is_of_nsec3(rrset: &Rrset) -> bool {
+pub(super) fn is_of_nsec3(rrset: &Rrset) -> bool {
     sorted_by(rrset) == RrType::NSEC3
 }
 
@@ -81,7 +81,7 @@ fn expiry(rtype: RrType, rdata: &[u8]) -> Option<u32> {
 
 /// Appends a record as one line, with its newline.
 pub fn write_record(owner: &[u8], rtype: RrType, ttl: u32, rdata: &[u8], out: &mut String) {
-    let mut line = Columns { text: out, at: 0 };
+    let mut line = Columns::new(out);
     line.put(|text| name::write_text(owner, text));
     line.indent(TTL_COLUMN);
     line.put(|text| write!(text, "{ttl}").expect("writing to a String does not fail"));
@@ -95,20 +95,24 @@ pub fn write_record(owner: &[u8], rtype: RrType, ttl: u32, rdata: &[u8], out: &m
 }
 
 /// A line that knows its column.
-struct Columns<'a> {
+pub(super) struct Columns<'a> {
     text: &'a mut String,
     at: usize,
 }
 
-impl Columns<'_> {
-    fn put(&mut self, write: impl FnOnce(&mut String)) {
+impl<'a> Columns<'a> {
+    pub(super) fn new(text: &'a mut String) -> Columns<'a> {
+        Columns { text, at: 0 }
+    }
+
+    pub(super) fn put(&mut self, write: impl FnOnce(&mut String)) {
         let start = self.text.len();
         write(self.text);
         self.at += self.text.len() - start;
     }
 
     /// Fills with tabs and then blanks up to a column, or to the next one if that is past.
-    fn indent(&mut self, column: usize) {
+    pub(super) fn indent(&mut self, column: usize) {
         let to = column.max(self.at + 1);
         let tabs = to / TAB_WIDTH - self.at / TAB_WIDTH;
         let from = if tabs > 0 { to / TAB_WIDTH * TAB_WIDTH } else { self.at };

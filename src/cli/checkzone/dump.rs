@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
-use super::options::{Command, Exit, Mode, fail};
+use super::options::{Command, Exit, Mode, Style, fail};
 use crate::clock;
 use crate::zone::Contents;
 use crate::zonefile::raw::Header;
@@ -53,7 +53,10 @@ impl Command {
                 let header = Header { version, dump_time, source_serial: self.source_serial };
                 raw::write_zone(contents, &header, arrival, &mut out)?;
             }
-            None => zonefile::write_zone(contents, &mut out)?,
+            None => match self.style {
+                Style::Full => zonefile::write_zone(contents, &mut out)?,
+                Style::Relative => zonefile::write_zone_relative(contents, &mut out)?,
+            },
         }
         out.flush()
     }

@@ -18,6 +18,15 @@ pub(super) enum Mode {
     Compile,
 }
 
+/// How text is laid out.
+#[derive(Clone, Copy)]
+pub(super) enum Style {
+    /// Every record on a line of its own, complete.
+    Full,
+    /// For people.
+    Relative,
+}
+
 /// The command line, understood.
 pub(super) struct Command {
     pub(super) mode: Mode,
@@ -27,6 +36,7 @@ pub(super) struct Command {
     pub(super) dump: bool,
     /// What the zone is written in: this version of the raw format, or text.
     pub(super) raw: Option<raw::Version>,
+    pub(super) style: Style,
     /// For the header of a raw file.
     pub(super) source_serial: Option<u32>,
     pub(super) journal: Option<Option<OsString>>,
@@ -76,6 +86,7 @@ impl Command {
             output: None,
             dump: mode == Mode::Compile,
             raw: None,
+            style: Style::Full,
             source_serial: None,
             journal: None,
             reading: zonefile::Options {
@@ -200,8 +211,8 @@ impl Command {
                 _ => {}
             },
             b's' => match text.as_str() {
-                "full" => {}
-                "relative" => return Err(fail(stderr, "style relative is not supported")),
+                "full" => self.style = Style::Full,
+                "relative" => self.style = Style::Relative,
                 _ => return Err(fail(stderr, format_args!("unknown or unsupported style: {text}"))),
             },
             b't' => {

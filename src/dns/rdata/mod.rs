@@ -26,6 +26,7 @@ mod bitmap;
 mod composite;
 mod key;
 mod loc;
+mod multiline;
 mod naptr;
 mod print;
 mod svcb;
@@ -95,6 +96,22 @@ pub fn to_text(class: Class, rtype: RrType, rdata: &[u8]) -> String {
 /// Appends what [`to_text`] returns.
 pub fn write_text(class: Class, rtype: RrType, rdata: &[u8], out: &mut String) {
     print::write(class, rtype, rdata, out);
+}
+
+/// Appends the presentation format over several lines, with comments, names relative to `origin`: as BIND writes
+/// it in dumps for people. Lines behind the first begin in column 32.
+pub fn write_multiline(class: Class, rtype: RrType, rdata: &[u8], origin: &Name, out: &mut String) {
+    multiline::write(class, rtype, rdata, origin, out);
+}
+
+/// Appends the labels of a name without its end, as BIND writes a relative owner.
+pub fn write_relative(labels: &[u8], out: &mut String) {
+    multiline::write_labels(labels, out);
+}
+
+/// Appends a number of seconds in words ("1 hour 30 minutes").
+pub fn write_period(seconds: u32, out: &mut String) {
+    multiline::write_period(seconds, out);
 }
 
 /// Reads `rdlen` octets at the reader, expands compression where the type may have it, checks the form, and

@@ -62,7 +62,7 @@ pub(super) fn separate(start: usize, out: &mut String) {
 }
 
 /// Writes one field whose extent has been checked; false if it has no form of its own.
-fn write_field(field: Field, bytes: &[u8], out: &mut String) -> bool {
+pub(super) fn write_field(field: Field, bytes: &[u8], out: &mut String) -> bool {
     match field {
         Field::Name(_) => name::write_text(bytes, out),
         Field::Names => write_names(bytes, out),
