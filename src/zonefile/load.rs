@@ -47,8 +47,7 @@ pub fn load(path: &Path, apex: &Name, options: &Options) -> Loaded {
 
 /// The same, and in which order the RRsets of each owner came, for a raw file like BIND's.
 pub fn load_with_arrival(path: &Path, apex: &Name, options: &Options) -> (Loaded, Arrival) {
-    let (loaded, arrival) =
-        observe(apex, options.format, |mut sink| super::read(path, apex, options, &mut sink));
+    let (loaded, arrival) = observe(apex, options.format, |sink| super::read(path, apex, options, sink));
     (settle(loaded, options), arrival)
 }
 
@@ -59,7 +58,7 @@ pub fn load_bytes_with_arrival(
     apex: &Name,
     options: &Options,
 ) -> (Loaded, Arrival) {
-    observe(apex, Format::Text, |mut sink| super::read_bytes(bytes, shown, apex, options, &mut sink))
+    observe(apex, Format::Text, |sink| super::read_bytes(bytes, shown, apex, options, sink))
 }
 
 fn observe(

@@ -161,3 +161,14 @@ pub fn read_bytes(
     reader.read_bytes(bytes, shown.into(), zone.clone());
     reader.finish()
 }
+
+/// How many lines with tokens a file has, and how many tokens: the first step of reading by itself, for benches.
+pub fn count_tokens(bytes: &[u8]) -> (u64, u64) {
+    let (mut lexer, mut line) = (lexer::Lexer::new(bytes), lexer::Line::default());
+    let (mut lines, mut tokens) = (0, 0);
+    while lexer.next_line(&mut line) {
+        lines += u64::from(!line.tokens.is_empty());
+        tokens += line.tokens.len() as u64;
+    }
+    (lines, tokens)
+}
