@@ -4,12 +4,18 @@
 //! Findings go to standard output, as BIND's do; the exit code is 1 if there was an error.
 
 use super::getopt::{Options, Step};
+use super::help;
 use crate::config::{self, Reading, Secrets, Severity, ZoneConfig};
 use crate::zone::check;
 use crate::{clock, zonefile};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
+
+/// The options, as getopt(3) writes them.
+pub const OPTIONS: &str = "chijlpt:vxz";
+/// The options that BIND does not have.
+pub const LONG_OPTIONS: &[&str] = &["help"];
 
 /// What BIND reads if no file is named.
 const DEFAULT_FILE: &str = "/etc/bind/named.conf";
@@ -31,6 +37,7 @@ struct Wishes {
 enum CommandLine {
     Check(Wishes),
     Version,
+    Help,
     /// The usage, behind a complaint if there is one. BIND: exit code 0 all the same.
     Usage(Option<String>),
     Refused(&'static str),
@@ -46,6 +53,10 @@ pub fn checkconf(program: &str, args: &[OsString]) -> i32 {
 fn run(program: &str, args: &[OsString], out: &mut dyn Write, err: &mut dyn Write) -> io::Result<i32> {
     let wishes = match command_line(args) {
         CommandLine::Check(wishes) => wishes,
+        CommandLine::Help => {
+            write!(out, "{}", help::CHECKCONF.text(program))?;
+            return Ok(0);
+        }
         CommandLine::Version => {
             writeln!(out, "{}", env!("CARGO_PKG_VERSION"))?;
             return Ok(0);
@@ -80,10 +91,11 @@ fn run(program: &str, args: &[OsString], out: &mut dyn Write, err: &mut dyn Writ
 
 fn command_line(args: &[OsString]) -> CommandLine {
     let mut wishes = Wishes::default();
-    let mut options = Options::new("chijlpt:vxz", args);
+    let mut options = Options::new(OPTIONS, args).with_long(LONG_OPTIONS);
     for step in options.by_ref() {
         match step {
             Step::Flag(b'h') => return CommandLine::Usage(None),
+            Step::Long(_) => return CommandLine::Help,
             Step::Flag(b'v') => return CommandLine::Version,
             Step::Flag(b'i') => wishes.ignore_deprecated = true,
             Step::Flag(b'l') => wishes.list_zones = true,

@@ -6,39 +6,80 @@
 mod dump;
 mod options;
 mod resolver;
+mod telling;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use self::options::{Command, Exit, fail};
+pub use self::options::{LONG_OPTIONS, OPTIONS};
+use self::telling::Telling;
+use crate::cli::explain::{Colours, Form};
 use crate::dns::Name;
 use crate::zone::Contents;
-use crate::zone::check::{self, Finding};
+use crate::zone::check::{self, Report};
 use crate::zonefile::{self, Arrival, Loaded};
 
 /// Runs the command; `program` is what its messages call it. Returns the exit code.
 pub fn checkzone(program: &str, args: &[OsString]) -> i32 {
-    run(program, args, &mut io::stdout().lock(), &mut io::stderr().lock())
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let colours = StreamColours { stdout: Colours::of(&stdout), stderr: Colours::of(&stderr) };
+    execute(program, args, colours, &mut stdout.lock(), &mut stderr.lock())
 }
 
 /// The same with the streams given, for tests.
 pub fn run(program: &str, args: &[OsString], stdout: &mut dyn Write, stderr: &mut dyn Write) -> i32 {
+    execute(program, args, StreamColours::default(), stdout, stderr)
+}
+
+/// What the streams can show.
+#[derive(Clone, Copy, Default)]
+struct StreamColours {
+    stdout: Colours,
+    stderr: Colours,
+}
+
+fn execute(
+    program: &str,
+    args: &[OsString],
+    colours: StreamColours,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+) -> i32 {
     let command = match Command::parse(program, args, stdout, stderr) {
         Ok(command) => command,
         Err(Exit(code)) => return code,
     };
     // A closed stream is not worth a word, but the exit code must not say that all is well.
-    command.run(stdout, stderr).unwrap_or(1)
+    command.run(colours, stdout, stderr).unwrap_or(1)
 }
 
 impl Command {
-    fn run(&self, stdout: &mut dyn Write, stderr: &mut dyn Write) -> io::Result<i32> {
-        let Ok(zone) = Name::parse(self.zone.as_bytes(), Some(&Name::root())) else { return Ok(1) };
+    fn run(&self, colours: StreamColours, stdout: &mut dyn Write, stderr: &mut dyn Write) -> io::Result<i32> {
         let shown_zone = self.zone.to_string_lossy();
         let shown_zone = shown_zone.strip_suffix('.').filter(|bare| !bare.is_empty()).unwrap_or(&shown_zone);
         let shown_file = self.file.as_deref().unwrap_or(OsStr::new("-")).to_string_lossy();
+        let colours = if self.dumps_to_stdout() { colours.stderr } else { colours.stdout };
+        let mut telling = Telling::new(self.form, colours);
+        // The document is all that standard output gets then.
+        let mut nowhere = io::sink();
+        let messages: &mut dyn Write = if self.form == Form::Json { &mut nowhere } else { &mut *stdout };
+        let code = self.check(shown_zone, &shown_file, &mut telling, messages, stderr)?;
+        telling.finish(shown_zone, &shown_file, code, stdout)?;
+        Ok(code)
+    }
+
+    fn check(
+        &self,
+        shown_zone: &str,
+        shown_file: &str,
+        telling: &mut Telling,
+        stdout: &mut dyn Write,
+        stderr: &mut dyn Write,
+    ) -> io::Result<i32> {
+        let Ok(zone) = Name::parse(self.zone.as_bytes(), Some(&Name::root())) else { return Ok(1) };
         if self.debug {
             writeln!(stderr, r#"loading "{shown_zone}" from "{shown_file}" class "IN""#)?;
         }
@@ -46,7 +87,7 @@ impl Command {
             fail(stderr, format_args!("{}: journal files are not supported", journal.to_string_lossy()));
             return Ok(1);
         }
-        let (loaded, arrival) = self.load(&zone)?;
+        let (loaded, arrival) = self.load(&zone, telling)?;
         let contents = {
             let mut sink = io::sink();
             let informational: &mut dyn Write = match (self.quiet, self.dumps_to_stdout()) {
@@ -54,7 +95,7 @@ impl Command {
                 (false, true) => stderr,
                 (false, false) => stdout,
             };
-            match self.report(shown_zone, &shown_file, loaded, informational)? {
+            match self.report((shown_zone, &zone), shown_file, loaded, telling, informational)? {
                 Some(contents) => contents,
                 None => return Ok(1),
             }
@@ -79,12 +120,11 @@ impl Command {
         Path::new(&path).exists().then_some(path)
     }
 
-    fn load(&self, zone: &Name) -> io::Result<(Loaded, Arrival)> {
+    fn load(&self, zone: &Name, telling: &mut Telling) -> io::Result<(Loaded, Arrival)> {
         let wants_arrival = self.raw.is_some();
         let Some(file) = &self.file else {
             // BIND: what comes from there is text, whatever was said of the format.
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes)?;
+            let bytes = telling.read_stdin()?;
             return Ok(match wants_arrival {
                 true => zonefile::load_bytes_with_arrival(&bytes, "-", zone, &self.reading),
                 false => (zonefile::load_bytes(&bytes, "-", zone, &self.reading), Arrival::default()),
@@ -99,44 +139,31 @@ impl Command {
     /// Says what was found; the zone, if it is one.
     fn report(
         &self,
-        zone: &str,
+        (zone, apex): (&str, &Name),
         file: &str,
         loaded: Loaded,
+        telling: &mut Telling,
         out: &mut dyn Write,
     ) -> io::Result<Option<Contents>> {
         for diagnostic in &loaded.outcome.diagnostics {
-            let text = diagnostic.to_string();
-            // What BIND knows the result of only has no line of its own.
-            if !text.is_empty() {
-                writeln!(out, "{text}")?;
-            }
+            telling.diagnostic(diagnostic, out)?;
         }
         if let Some(error) = loaded.outcome.first_error() {
             let result = error.kind.result();
             writeln!(out, "zone {zone}/IN: loading from master file {file} failed: {result}")?;
         }
-        let mut findings = Vec::new();
         let mut contents = loaded.contents;
         if loaded.outcome.first_error().is_none() {
-            match &contents {
-                None => {
-                    findings.push(Finding::SoaCount(0));
-                    findings.extend((!loaded.has_ns).then_some(Finding::NoNs));
-                }
-                Some(zone) => {
-                    let report = check::check_asking(zone, &self.checking, &mut resolver::resolve);
-                    findings = report.findings;
-                    if report.fatal > 0 {
-                        contents = None;
-                    }
-                }
-            }
-        }
-        for finding in findings {
-            writeln!(out, "zone {zone}/IN: {finding}")?;
+            let report = match &contents {
+                None => Report::missing_apex(loaded.has_ns),
+                Some(zone) => check::check_asking(zone, &self.checking, &mut resolver::resolve),
+            };
+            telling.report(&report, (zone, apex), self, out)?;
+            contents = contents.filter(|_| report.fatal == 0);
         }
         match &contents {
             Some(contents) => {
+                telling.loaded(contents);
                 let signed = if check::is_signed(contents) { " (DNSSEC signed)" } else { "" };
                 writeln!(out, "zone {zone}/IN: loaded serial {}{signed}", contents.serial())?;
             }

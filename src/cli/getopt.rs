@@ -15,12 +15,15 @@ pub enum Step {
     Unknown(u8),
     /// An option whose argument is missing.
     MissingArgument(u8),
+    /// One of the long options that the program has besides BIND's.
+    Long(&'static str),
 }
 
 /// Walks a command line; what is left over are the [`Options::operands`].
 #[derive(Debug, Clone)]
 pub struct Options<'a> {
     spec: &'static str,
+    long: &'static [&'static str],
     args: &'a [OsString],
     at: usize,
     /// Offset in the current word while bundled options are taken from it; 0 = at the start of a word.
@@ -30,7 +33,12 @@ pub struct Options<'a> {
 impl<'a> Options<'a> {
     /// `spec` lists the option letters, each with a `:` behind it if it takes an argument.
     pub fn new(spec: &'static str, args: &'a [OsString]) -> Options<'a> {
-        Options { spec, args, at: 0, within: 0 }
+        Options { spec, long: &[], args, at: 0, within: 0 }
+    }
+
+    /// Knows `--name` for each of `names` as well. BIND has no long options: other words are read as BIND reads them.
+    pub fn with_long(self, names: &'static [&'static str]) -> Options<'a> {
+        Options { long: names, ..self }
     }
 
     /// The words behind the options. Complete once the iteration has ended.
@@ -53,6 +61,11 @@ impl Iterator for Options<'_> {
             if word == b"--" {
                 self.at += 1;
                 return None;
+            }
+            let long = word.strip_prefix(b"--");
+            if let Some(name) = self.long.iter().find(|name| long == Some(name.as_bytes())) {
+                self.end_of_word();
+                return Some(Step::Long(name));
             }
             if word.len() < 2 || word[0] != b'-' {
                 return None;
@@ -94,7 +107,7 @@ mod tests {
 
     fn check(args: &[&str], steps: &[Step], operands: &[&str]) {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        let mut options = Options::new("c:dqv", &args);
+        let mut options = Options::new("c:dqv", &args).with_long(&["json"]);
         assert_eq!(options.by_ref().collect::<Vec<_>>(), steps, "{args:?}");
         assert_eq!(options.operands(), operands.iter().map(OsString::from).collect::<Vec<_>>());
     }
@@ -110,5 +123,12 @@ mod tests {
         check(&["-xd"], &[Unknown(b'x'), Flag(b'd')], &[]);
         check(&["-:"], &[Unknown(b':')], &[]);
         check(&["-", "z"], &[], &["-", "z"]);
+        check(
+            &["-d", "--json", "-q", "z", "--json"],
+            &[Flag(b'd'), Long("json"), Flag(b'q')],
+            &["z", "--json"],
+        );
+        check(&["-c", "--json"], &[Value(b'c', "--json".into())], &[]);
+        check(&["--jso"], &[Unknown(b'-'), Unknown(b'j'), Unknown(b's'), Unknown(b'o')], &[]);
     }
 }

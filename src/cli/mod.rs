@@ -12,6 +12,7 @@ pub mod checkzone;
 pub mod demo;
 pub mod explain;
 pub mod getopt;
+pub mod help;
 pub mod logging;
 pub mod named;
 mod number;

@@ -88,7 +88,7 @@ fn parse(args: &[OsString]) -> Result<Request, String> {
         workers: None,
         user: None,
     };
-    let mut options = Options::new("46c:Cd:D:E:fFgL:M:m:n:N:p:sS:t:T:U:u:vVx:X:h", args);
+    let mut options = Options::new("46c:Cd:D:E:fFgL:M:m:n:N:p:sS:t:T:U:u:vVx:X:h", args).with_long(&["help"]);
     for step in options.by_ref() {
         match step {
             Step::Flag(b'4') if arguments.family == Family::V6 => {
@@ -104,7 +104,7 @@ fn parse(args: &[OsString]) -> Result<Request, String> {
             Step::Flag(b'g') => arguments.mode = Mode::ForegroundStderr,
             Step::Flag(b'v') => return Ok(Request::Version),
             Step::Flag(b'V') => return Ok(Request::VersionDetails),
-            Step::Flag(b'h') => return Ok(Request::Usage),
+            Step::Flag(b'h') | Step::Long(_) => return Ok(Request::Usage),
             Step::Value(b'c', value) => arguments.configuration = value.into(),
             Step::Value(b'd', value) => arguments.debug_level = number(b'd', &value, 0..=99)?,
             Step::Value(b'L', value) => arguments.log_file = Some(value.into()),

@@ -237,8 +237,10 @@ pub enum Finding {
 pub struct Report {
     /// In the order in which BIND says them.
     pub findings: Vec<Finding>,
-    /// How many of them refuse the zone.
+    /// How many reasons there are to refuse the zone.
     pub fatal: usize,
+    /// Which findings refuse the zone: their indices, ascending.
+    pub refusals: Vec<usize>,
 }
 
 impl Report {
@@ -253,6 +255,8 @@ impl Report {
     }
 
     fn append(&mut self, later: &mut Report) {
+        let before = self.findings.len();
+        self.refusals.extend(later.refusals.drain(..).map(|index| before + index));
         self.findings.append(&mut later.findings);
         self.fatal += later.fatal;
     }
@@ -262,6 +266,7 @@ impl Report {
     }
 
     fn refuse(&mut self, finding: Finding) {
+        self.refusals.push(self.findings.len());
         self.findings.push(finding);
         self.fatal += 1;
     }

@@ -3,11 +3,18 @@
 use std::ffi::OsString;
 use std::io::Write;
 
+use crate::cli::explain::Form;
 use crate::cli::getopt::{self, Step};
+use crate::cli::help::{self, Help};
 use crate::cli::number::strtoul;
 use crate::clock;
 use crate::zone::check::{self, Check, Integrity};
 use crate::zonefile::{self, Format, raw};
+
+/// The options, as getopt(3) writes them.
+pub const OPTIONS: &str = "c:df:hi:jJ:k:L:l:m:n:qr:s:t:o:vw:DF:M:S:T:W:";
+/// The options that BIND does not have.
+pub const LONG_OPTIONS: &[&str] = &["explain", "json", "help"];
 
 /// What `program` does unless options say otherwise.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,6 +34,15 @@ pub(super) enum Style {
     Relative,
 }
 
+impl Mode {
+    fn help(self) -> Help {
+        match self {
+            Mode::Check => help::CHECKZONE,
+            Mode::Compile => help::COMPILEZONE,
+        }
+    }
+}
+
 /// The command line, understood.
 pub(super) struct Command {
     pub(super) mode: Mode,
@@ -44,6 +60,7 @@ pub(super) struct Command {
     pub(super) checking: check::Options,
     pub(super) zone: OsString,
     pub(super) file: Option<OsString>,
+    pub(super) form: Form,
 }
 
 /// Why there is nothing to do: the exit code.
@@ -101,6 +118,7 @@ impl Command {
             },
             zone: OsString::new(),
             file: None,
+            form: Form::Bind,
         }
     }
 
@@ -112,7 +130,7 @@ impl Command {
     ) -> Result<Command, Exit> {
         let mode = mode_of(program);
         let mut command = Command::new(mode);
-        let mut options = getopt::Options::new("c:df:hi:jJ:k:L:l:m:n:qr:s:t:o:vw:DF:M:S:T:W:", args);
+        let mut options = getopt::Options::new(OPTIONS, args).with_long(LONG_OPTIONS);
         for step in options.by_ref() {
             match step {
                 Step::Flag(b'v') => {
@@ -122,6 +140,11 @@ impl Command {
                 Step::Flag(b'h') => {
                     return Err(fail(stderr, usage(mode, program)));
                 }
+                Step::Long("help") => {
+                    let _ = write!(stdout, "{}", mode.help().text(program));
+                    return Err(Exit(0));
+                }
+                Step::Long(name) => command.long(name, program, stderr)?,
                 Step::Flag(flag) => command.flag(flag),
                 Step::Value(letter, value) => command.value(letter, value, stderr)?,
                 Step::Unknown(letter) | Step::MissingArgument(letter) => {
@@ -143,7 +166,37 @@ impl Command {
             }
             _ => return Err(fail(stderr, usage(mode, program))),
         }
+        command.check_form(program, stderr)?;
         Ok(command)
+    }
+
+    fn long(&mut self, name: &str, program: &str, stderr: &mut dyn Write) -> Result<(), Exit> {
+        let form = if name == "json" { Form::Json } else { Form::Explained };
+        if self.form != Form::Bind && self.form != form {
+            return Err(fail(
+                stderr,
+                format_args!("{program}: --explain and --json cannot be used together"),
+            ));
+        }
+        self.form = form;
+        Ok(())
+    }
+
+    /// Refuses options that leave nowhere to tell findings.
+    fn check_form(&self, program: &str, stderr: &mut dyn Write) -> Result<(), Exit> {
+        let name = match self.form {
+            Form::Bind => return Ok(()),
+            Form::Explained => "--explain",
+            Form::Json => "--json",
+        };
+        if self.quiet {
+            return Err(fail(stderr, format_args!("{program}: {name} and -q cannot be used together")));
+        }
+        if self.form == Form::Json && self.dumps_to_stdout() {
+            let complaint = "--json and the zone cannot both go to standard output: name a file with -o";
+            return Err(fail(stderr, format_args!("{program}: {complaint}")));
+        }
+        Ok(())
     }
 
     fn flag(&mut self, flag: u8) {

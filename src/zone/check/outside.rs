@@ -130,10 +130,11 @@ impl Outside<'_, '_> {
                 let shown = target.undotted().to_string();
                 if let Some(canonical) = canonical.filter(|name| !name.eq_ignore_ascii_case(&shown)) {
                     if alias != Check::Ignore && self.is_new(target, Said::Alias(rtype)) {
-                        report.note(found(OutsideTrouble::Cname(canonical)));
+                        report.at_level(alias, found(OutsideTrouble::Cname(canonical)));
+                    } else {
+                        // BIND: refuses the zone each time, though it says so once.
+                        report.fatal += usize::from(alias == Check::Fail);
                     }
-                    // BIND: refuses the zone each time, though it says so once.
-                    report.fatal += usize::from(alias == Check::Fail);
                 }
                 Some(addresses)
             }

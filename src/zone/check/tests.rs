@@ -61,6 +61,7 @@ fn a_zone_needs_name_servers_that_can_be_reached() {
     let fatal = |records: &[(&str, RrType, Vec<u8>)]| {
         let report = check(&zone(records), &Options { integrity: Integrity::None, ..Options::default() });
         assert_eq!(report.fatal, report.findings.len());
+        assert_eq!(report.refusals, (0..report.fatal).collect::<Vec<_>>());
         report.findings
     };
     assert_eq!(fatal(&[]), [Finding::NoNs]);
