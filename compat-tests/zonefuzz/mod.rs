@@ -8,18 +8,24 @@
 //! What is made is bounded: no `$GENERATE` makes more than some thousand records, no file has more than some
 //! hundred kilobytes.
 
+mod compare;
 mod generate;
+mod minimise;
 mod mutate;
 mod rdata;
 
 pub(crate) use generate::{fragment, generate};
 pub(crate) use mutate::mutate;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use trimaran::zonefile;
 
 use crate::harness::rng::Rng;
+use compare::{Verdict, ours, theirs, verdict};
 
 /// The zone files of the corpus, in order.
 pub(crate) fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
@@ -71,4 +77,132 @@ fn a_seed_makes_the_same_files_again_and_all_of_them_can_be_read() {
     }
     // Both kinds are worth making.
     assert!(zones > 30 && refused > 30, "{zones} zones, {refused} refused");
+}
+
+/// Files of a run when `COMPAT_FUZZ_FILES` does not say.
+const FILES: usize = 1_000;
+/// A process of BIND's takes longer than everything else; two cores are what the machines of this project have.
+const THREADS: usize = 2;
+/// The most differences that a run shows.
+const SHOWN_MAX: usize = 12;
+/// Options that a part of the runs is done with.
+const OPTIONS: [&[&str]; 18] = [
+    &["-k", "ignore"],
+    &["-k", "fail"],
+    &["-m", "ignore"],
+    &["-m", "fail"],
+    &["-n", "ignore"],
+    &["-n", "fail"],
+    &["-r", "ignore"],
+    &["-r", "fail"],
+    &["-M", "ignore"],
+    &["-M", "fail"],
+    &["-S", "ignore"],
+    &["-S", "fail"],
+    &["-T", "ignore"],
+    &["-W", "ignore"],
+    &["-l", "3600"],
+    &["-i", "none"],
+    &["-i", "local-sibling"],
+    &["-q"],
+];
+
+/// What a run has found.
+#[derive(Default)]
+struct Findings {
+    exit_codes: usize,
+    texts: usize,
+    hung: usize,
+    explained: BTreeMap<&'static str, usize>,
+    shown: Vec<String>,
+}
+
+#[test]
+fn files_of_a_seed_get_the_verdict_and_the_words_of_named_checkzone() {
+    let mut rng = Rng::for_test("zonefuzz");
+    let count = std::env::var("COMPAT_FUZZ_FILES").map_or(FILES, |text| text.parse().expect("a number of files"));
+    let seeds: Vec<Rng> = (0..count).map(|_| rng.fork()).collect();
+    let corpus = corpus();
+    let (next, findings) = (AtomicUsize::new(0), Mutex::new(Findings::default()));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let own = folder.path().join(thread.to_string());
+            std::fs::create_dir(&own).expect("a folder");
+            let (next, findings, seeds, corpus) = (&next, &findings, &seeds, &corpus);
+            scope.spawn(move || {
+                while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    Case::new(seed.clone(), corpus, &own).judge(findings);
+                }
+            });
+        }
+    });
+    let Findings { exit_codes, texts, hung, explained, shown } = findings.into_inner().expect("no thread panicked");
+    println!("{count} files: {exit_codes} exit codes differ, {texts} texts; explained: {explained:?}; BIND hung: {hung}");
+    assert!(exit_codes + texts == 0, "{}", shown.join("\n\n"));
+}
+
+/// One file, those that it includes, and the options it is checked with.
+struct Case {
+    path: PathBuf,
+    text: Vec<u8>,
+    args: Vec<String>,
+}
+
+impl Case {
+    fn new(mut rng: Rng, corpus: &[(PathBuf, Vec<u8>)], folder: &Path) -> Case {
+        let zone = if rng.chance(85) { "example" } else { "2.0.192.in-addr.arpa" };
+        let siblings = ["one.inc", "two.inc"].map(|name| folder.join(name));
+        let shown = siblings.each_ref().map(|path| path.to_str().expect("a path of ASCII letters"));
+        // The second may include the first, but nothing includes itself.
+        for (at, path) in siblings.iter().enumerate() {
+            let part = fragment(&mut rng, zone, &shown[..at]);
+            std::fs::write(path, part).expect("a file can be written");
+        }
+        let text = file(&mut rng, corpus, zone, &shown);
+        let path = folder.join("zone");
+        let mut args = vec!["-i".to_owned(), "local".to_owned()];
+        while rng.chance(25) {
+            args.extend(rng.pick(&OPTIONS).iter().map(|&option| option.to_owned()));
+        }
+        if rng.chance(60) {
+            args.push("-D".to_owned());
+        }
+        args.extend([zone.to_owned(), path.to_str().expect("a path of ASCII letters").to_owned()]);
+        Case { path, text, args }
+    }
+
+    fn compare(&self, text: &[u8]) -> Verdict {
+        std::fs::write(&self.path, text).expect("a file can be written");
+        verdict(&theirs(&self.args), &ours(&self.args))
+    }
+
+    fn judge(&self, findings: &Mutex<Findings>) {
+        let found = self.compare(&self.text);
+        let show = {
+            let mut findings = findings.lock().expect("no thread panicked");
+            match found {
+                Verdict::Same => {}
+                Verdict::Hung => findings.hung += 1,
+                Verdict::Explained(reason) => *findings.explained.entry(reason).or_default() += 1,
+                Verdict::Text => findings.texts += 1,
+                Verdict::ExitCode => findings.exit_codes += 1,
+            }
+            matches!(found, Verdict::Text | Verdict::ExitCode) && findings.shown.len() < SHOWN_MAX
+        };
+        if show {
+            let smallest = minimise::minimise(&self.text, |text| self.compare(text) == found);
+            self.compare(&smallest);
+            let shown = self.shown(&smallest);
+            findings.lock().expect("no thread panicked").shown.push(shown);
+        }
+    }
+
+    /// A file and what the two say of it.
+    fn shown(&self, text: &[u8]) -> String {
+        let text = text.escape_ascii().to_string().replace("\\n", "\n");
+        let [bind, trimaran] = [theirs(&self.args), ours(&self.args)]
+            .map(|said| format!("{}{}exit {}", said.stdout, said.stderr, said.code));
+        format!("named-checkzone {}\n{text}\n--- BIND\n{bind}\n--- Trimaran\n{trimaran}", self.args.join(" "))
+    }
 }

@@ -1,0 +1,83 @@
+//! named-checkzone and checkzone side by side, and the differences that are meant.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use trimaran::cli::checkzone;
+
+/// What a command wrote, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+    pub(super) code: i32,
+}
+
+/// How the two compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Same,
+    /// Different text for a reason in [`RULES`].
+    Explained(&'static str),
+    Text,
+    ExitCode,
+    /// named-checkzone came to no end.
+    Hung,
+}
+
+/// One reason for different text: what to change in a line of BIND's and of ours so that the reason goes away.
+type Rule = (&'static str, fn(&str) -> Option<String>);
+
+/// The differences of compat-tests/DEVIATIONS.md that files of the fuzzer can show.
+const RULES: [Rule; 0] = [];
+
+/// The longest that named-checkzone may take, in seconds.
+const SECONDS_MAX: &str = "20";
+
+pub(super) fn ours(args: &[String]) -> Said {
+    let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let code = checkzone::run("named-checkzone", &args, &mut stdout, &mut stderr);
+    Said { stdout: text(&stdout), stderr: text(&stderr), code }
+}
+
+pub(super) fn theirs(args: &[String]) -> Said {
+    let output = Command::new("timeout")
+        .args([SECONDS_MAX, "named-checkzone"])
+        .args(args)
+        .output()
+        .expect("coreutils are installed");
+    let code = output.status.code().unwrap_or(-1);
+    Said { stdout: text(&output.stdout), stderr: text(&output.stderr), code }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+pub(super) fn verdict(theirs: &Said, ours: &Said) -> Verdict {
+    if theirs == ours {
+        return Verdict::Same;
+    }
+    if theirs.code == 124 {
+        return Verdict::Hung;
+    }
+    if theirs.code != ours.code {
+        return Verdict::ExitCode;
+    }
+    let (mut left, mut right) = (theirs.clone(), ours.clone());
+    for (reason, rule) in RULES {
+        for said in [&mut left, &mut right] {
+            said.stdout = apply(&said.stdout, rule);
+            said.stderr = apply(&said.stderr, rule);
+        }
+        if left == right {
+            return Verdict::Explained(reason);
+        }
+    }
+    Verdict::Text
+}
+
+fn apply(text: &str, rule: fn(&str) -> Option<String>) -> String {
+    text.lines().filter_map(rule).map(|line| line + "\n").collect()
+}
