@@ -81,3 +81,33 @@ pub(super) fn verdict(theirs: &Said, ours: &Said) -> Verdict {
 fn apply(text: &str, rule: fn(&str) -> Option<String>) -> String {
     text.lines().filter_map(rule).map(|line| line + "\n").collect()
 }
+
+/// What a difference looks like: the first lines that differ, without what is particular to the file.
+pub(super) fn signature(theirs: &Said, ours: &Said) -> String {
+    let lines = |said: &Said| -> Vec<String> {
+        let text = format!("{}{}exit {}", said.stderr, said.stdout, said.code);
+        text.lines().map(masked).collect()
+    };
+    let (left, right) = (lines(theirs), lines(ours));
+    let at = left.iter().zip(&right).take_while(|(left, right)| left == right).count();
+    let line = |lines: &[String]| lines.get(at).cloned().unwrap_or_default();
+    format!("{} | {}", line(&left), line(&right))
+}
+
+/// A line without quoted words, names, numbers and blanks.
+fn masked(line: &str) -> String {
+    let mut out = String::new();
+    for (index, part) in line.split('\'').enumerate() {
+        if index % 2 == 1 {
+            out.push('\'');
+            continue;
+        }
+        for word in part.split_ascii_whitespace() {
+            let is_particular = word.contains(|c: char| c.is_ascii_digit() || c == '/' || c == '\\')
+                || word.contains('.') && word.len() > 1;
+            out.push_str(if is_particular { "*" } else { word });
+            out.push(' ');
+        }
+    }
+    out
+}

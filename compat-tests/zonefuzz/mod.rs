@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use trimaran::zonefile;
 
 use crate::harness::rng::Rng;
-use compare::{Verdict, ours, theirs, verdict};
+use compare::{Verdict, ours, signature, theirs, verdict};
 
 /// The zone files of the corpus, in order.
 pub(crate) fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
@@ -84,7 +84,7 @@ const FILES: usize = 1_000;
 /// A process of BIND's takes longer than everything else; two cores are what the machines of this project have.
 const THREADS: usize = 2;
 /// The most differences that a run shows.
-const SHOWN_MAX: usize = 12;
+const SHOWN_MAX: usize = 60;
 /// Options that a part of the runs is done with.
 const OPTIONS: [&[&str]; 18] = [
     &["-k", "ignore"],
@@ -114,13 +114,15 @@ struct Findings {
     texts: usize,
     hung: usize,
     explained: BTreeMap<&'static str, usize>,
-    shown: Vec<String>,
+    /// By what the difference looks like: how often, and one file that shows it.
+    shown: BTreeMap<String, (usize, String)>,
 }
 
 #[test]
 fn files_of_a_seed_get_the_verdict_and_the_words_of_named_checkzone() {
     let mut rng = Rng::for_test("zonefuzz");
-    let count = std::env::var("COMPAT_FUZZ_FILES").map_or(FILES, |text| text.parse().expect("a number of files"));
+    let count =
+        std::env::var("COMPAT_FUZZ_FILES").map_or(FILES, |text| text.parse().expect("a number of files"));
     let seeds: Vec<Rng> = (0..count).map(|_| rng.fork()).collect();
     let corpus = corpus();
     let (next, findings) = (AtomicUsize::new(0), Mutex::new(Findings::default()));
@@ -137,9 +139,15 @@ fn files_of_a_seed_get_the_verdict_and_the_words_of_named_checkzone() {
             });
         }
     });
-    let Findings { exit_codes, texts, hung, explained, shown } = findings.into_inner().expect("no thread panicked");
-    println!("{count} files: {exit_codes} exit codes differ, {texts} texts; explained: {explained:?}; BIND hung: {hung}");
-    assert!(exit_codes + texts == 0, "{}", shown.join("\n\n"));
+    let Findings { exit_codes, texts, hung, explained, shown } =
+        findings.into_inner().expect("no thread panicked");
+    println!(
+        "{count} files: {exit_codes} exit codes differ, {texts} texts; explained: {explained:?}; BIND hung: {hung}"
+    );
+    let mut shown: Vec<(String, (usize, String))> = shown.into_iter().collect();
+    shown.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    let shown = shown.iter().map(|(signature, (count, shown))| format!("{count} x {signature}\n{shown}\n\n"));
+    assert!(exit_codes + texts == 0, "{}", shown.collect::<String>());
 }
 
 /// One file, those that it includes, and the options it is checked with.
@@ -172,30 +180,43 @@ impl Case {
         Case { path, text, args }
     }
 
-    fn compare(&self, text: &[u8]) -> Verdict {
+    fn compare(&self, text: &[u8]) -> (Verdict, String) {
         std::fs::write(&self.path, text).expect("a file can be written");
-        verdict(&theirs(&self.args), &ours(&self.args))
+        let (theirs, ours) = (theirs(&self.args), ours(&self.args));
+        (verdict(&theirs, &ours), signature(&theirs, &ours))
     }
 
     fn judge(&self, findings: &Mutex<Findings>) {
         let found = self.compare(&self.text);
-        let show = {
+        let (verdict, signature) = &found;
+        {
             let mut findings = findings.lock().expect("no thread panicked");
-            match found {
-                Verdict::Same => {}
+            match verdict {
+                Verdict::Same => return,
                 Verdict::Hung => findings.hung += 1,
                 Verdict::Explained(reason) => *findings.explained.entry(reason).or_default() += 1,
                 Verdict::Text => findings.texts += 1,
                 Verdict::ExitCode => findings.exit_codes += 1,
             }
-            matches!(found, Verdict::Text | Verdict::ExitCode) && findings.shown.len() < SHOWN_MAX
-        };
-        if show {
-            let smallest = minimise::minimise(&self.text, |text| self.compare(text) == found);
-            self.compare(&smallest);
-            let shown = self.shown(&smallest);
-            findings.lock().expect("no thread panicked").shown.push(shown);
+            let is_meant = matches!(verdict, Verdict::Hung | Verdict::Explained(_));
+            let is_new = findings.shown.len() < SHOWN_MAX && !findings.shown.contains_key(signature);
+            if !is_meant && !is_new {
+                findings.shown.entry(signature.clone()).and_modify(|(count, _)| *count += 1);
+            }
+            if is_meant || !is_new {
+                return;
+            }
+            findings.shown.insert(signature.clone(), (1, String::new()));
         }
+        let smallest = minimise::minimise(&self.text, |text| self.compare(text) == found);
+        self.compare(&smallest);
+        let shown = self.shown(&smallest);
+        findings
+            .lock()
+            .expect("no thread panicked")
+            .shown
+            .entry(signature.clone())
+            .and_modify(|entry| entry.1 = shown);
     }
 
     /// A file and what the two say of it.

@@ -174,16 +174,7 @@ mod tests {
         let file: Arc<str> = "".into();
         for &(owner, rtype, rdata) in records {
             let file = &file;
-            arrival.record(&RecordRef {
-                owner,
-                rtype,
-                ttl: 0,
-                rdata,
-                file,
-                line: 0,
-                owner_line: 0,
-                block: 1,
-            });
+            arrival.record(&RecordRef { owner, rtype, ttl: 0, rdata, file, line: 0, block: 1 });
         }
         arrival.end();
         let list = arrival.lists.get(b"\x01a\0".as_slice()).expect("a is there");

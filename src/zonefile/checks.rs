@@ -5,43 +5,57 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Check;
 use super::RecordRef;
-use super::diagnostics::{Kind, Near, Severity};
+use super::diagnostics::{Kind, Place, Severity};
 use super::hostname::{self, has_form};
 use super::lexer::Line;
-use super::reader::{File, GiveUp, Head, Reader, Step, near};
+use super::reader::{File, GiveUp, Head, Reader, Step};
 use crate::dns::{Name, RrType, name, rdata};
 
 impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
-    /// Whether the type may stand here at all. Only SOA elsewhere than at the apex ends the line.
-    pub(super) fn check_place(&mut self, file: &File, line: &Line<'_>, head: &Head) -> Step<()> {
-        let rtype = head.rtype;
-        let at_apex = || file.owner.eq_ignore_ascii_case(self.zone.as_wire());
+    /// Types that no zone holds. BIND reads on, so that there may be more to say.
+    pub(super) fn check_type(&mut self, file: &File, line: &Line<'_>, head: &Head) {
+        let at = line.on_first_line(head.type_at);
         // MD and MF are obsolete (RFC 973).
-        let kind = match rtype.0 {
-            3 | 4 => Some(Kind::Obsolete(rtype)),
-            _ if rtype == RrType::SOA && !file.drop && !at_apex() => Some(Kind::NotAtTop(file.owner_name())),
-            _ if rtype == RrType::DS && at_apex() => Some(Kind::AtTop(file.owner_name())),
-            _ if rtype.is_meta() => Some(Kind::MetaType(rtype)),
-            _ => None,
-        };
-        if let Some(kind) = kind {
-            let gives_up = !matches!(kind, Kind::MetaType(_));
-            self.report(file, line.on_first_line(head.type_at), Severity::Error, kind);
-            if gives_up {
-                return Err(GiveUp);
+        if matches!(head.rtype.0, 3 | 4) {
+            self.error(file, at, Kind::Obsolete(head.rtype));
+        }
+        if head.rtype.is_meta() {
+            self.error(file, at, Kind::MetaType(head.rtype));
+        }
+    }
+
+    /// Whether the owner may have the type.
+    pub(super) fn check_owner(&mut self, file: &File, line: &Line<'_>, head: &Head) {
+        if self.options.check_names == Check::Ignore || hostname::is_owner(file.owner(), head.rtype) {
+            return;
+        }
+        // A wrong owner of NSEC3 breaks the chain, however strict check-names is.
+        let check = if head.rtype == RrType::NSEC3 { Check::Fail } else { self.options.check_names };
+        let at = if line.starts_blank { head.type_at } else { 0 };
+        self.report(file, line.on_first_line(at), severity(check), Kind::BadOwner(file.owner_name()));
+    }
+
+    /// SOA stands at the apex only, DS never.
+    ///
+    /// BIND: looks at the current owner even where glue stands between its records.
+    pub(super) fn check_place(&mut self, file: &File, line: &Line<'_>, head: &Head) -> Step<()> {
+        if !matches!(head.rtype, RrType::SOA | RrType::DS) {
+            return Ok(());
+        }
+        let owner = &file.current.owner;
+        let at = line.on_first_line(head.type_at);
+        match (head.rtype == RrType::SOA, owner.eq_ignore_ascii_case(self.zone.as_wire())) {
+            (true, false) => {
+                self.error(file, at, Kind::NotAtTop(file.name_of(owner)));
+                // BIND: is behind the end of the line already.
+                Err(GiveUp::Skip)
             }
+            (false, true) => {
+                self.error(file, at, Kind::AtTop(file.name_of(owner)));
+                Err(GiveUp::NextLine)
+            }
+            _ => Ok(()),
         }
-        // A wrong owner of NSEC3 breaks the chain: a warning is not enough.
-        let check = match self.options.check_names {
-            Check::Warn if rtype == RrType::NSEC3 => Check::Fail,
-            check => check,
-        };
-        if check != Check::Ignore && !file.drop && !hostname::is_owner(&file.owner, rtype) {
-            let at = if line.starts_blank { head.type_at } else { 0 };
-            let kind = Kind::BadOwner(file.owner_name());
-            self.report(file, line.on_first_line(at), severity(check), kind);
-        }
-        Ok(())
     }
 
     pub(super) fn check_ns(&mut self, file: &File, line: &Line<'_>, index: usize) -> Step<()> {
@@ -56,48 +70,53 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         Ok(())
     }
 
-    pub(super) fn check_mx(&mut self, file: &File, line: &Line<'_>, head: &Head) -> Step<()> {
-        let Some(target) = line.tokens.get(head.rdata_at + 1).filter(|_| head.rtype == RrType::MX) else {
-            return Ok(());
-        };
-        let is_generic = line.tokens[head.rdata_at].text == b"\\#";
-        if self.options.check_mx == Check::Ignore || is_generic || !is_address(target.text) {
-            return Ok(());
-        }
-        let text = String::from_utf8_lossy(target.text).into_owned();
-        let at = line.at(head.rdata_at + 1);
-        if self.options.check_mx == Check::Fail {
-            let kind = Kind::Rdata { near: Near::Word(text), reason: "MX is an address" };
-            return Err(self.error(file, at, kind));
-        }
-        self.warn(file, at, Kind::MxIsAddress(text));
-        Ok(())
-    }
-
-    pub(super) fn check_rdata_names(
+    /// Looks at the names in RDATA, of which the first `read` tokens are right. `octets` are all of it, if it is.
+    pub(super) fn check_rdata(
         &mut self,
         file: &File,
         line: &Line<'_>,
         head: &Head,
-        octets: &[u8],
+        read: usize,
+        octets: Option<&[u8]>,
     ) -> Step<()> {
-        if self.options.check_names == Check::Ignore {
+        let tokens = &line.tokens[head.rdata_at..head.rdata_at + read];
+        let is_reverse = head.rtype == RrType::PTR && is_reverse(file.owner());
+        // SVCB and HTTPS with a priority of zero are aliases.
+        let is_alias = tokens.first().is_some_and(|token| token.text.iter().all(|&digit| digit == b'0'));
+        let checked = hostname::checked(head.rtype, is_reverse, is_alias);
+        if checked.is_empty() || tokens.first().is_some_and(|token| token.text == b"\\#") {
             return Ok(());
         }
-        let in_reverse = head.rtype == RrType::PTR && is_reverse(&file.origin);
-        for &(token, index, form) in hostname::checked(head.rtype, in_reverse, octets) {
-            let Some(embedded) = rdata::names(head.rtype, octets).nth(index) else { break };
-            let wire = &octets[embedded.offset..embedded.offset + embedded.length];
-            if has_form(wire, form) {
+        for &(at, index, form) in checked {
+            let Some(token) = tokens.get(at) else { break };
+            let place = Place { line: line.number_behind(head.rdata_at + at), ..line.at(head.rdata_at + at) };
+            let fail = |reason| Err(GiveUp::Rdata { token: head.rdata_at + at, reason });
+            if head.rtype == RrType::MX && self.options.check_mx != Check::Ignore && is_address(token.text) {
+                if self.options.check_mx == Check::Fail {
+                    return fail("MX is an address");
+                }
+                let text = String::from_utf8_lossy(token.text).into_owned();
+                self.warn(file, place, Kind::MxIsAddress(text));
+            }
+            if self.options.check_names == Check::Ignore {
                 continue;
             }
-            let Ok(found) = Name::from_wire(wire) else { break };
-            let at = line.at(head.rdata_at + token);
-            if self.options.check_names == Check::Fail {
-                let near = near(line.tokens.get(head.rdata_at + token), line);
-                return Err(self.error(file, at, Kind::Rdata { near, reason: "bad name (check-names)" }));
+            let named = match octets {
+                Some(octets) => rdata::names(head.rtype, octets)
+                    .nth(index)
+                    .is_some_and(|name| has_form(&octets[name.offset..name.offset + name.length], form)),
+                None => Name::parse(token.text, Some(&file.origin))
+                    .is_ok_and(|name| has_form(name.as_wire(), form)),
+            };
+            if named {
+                continue;
             }
-            self.warn(file, at, Kind::BadName(found));
+            if self.options.check_names == Check::Fail {
+                return fail("bad name (check-names)");
+            }
+            if let Ok(name) = Name::parse(token.text, Some(&file.origin)) {
+                self.warn(file, place, Kind::BadName(name));
+            }
         }
         Ok(())
     }
@@ -134,9 +153,15 @@ fn is_address(text: &[u8]) -> bool {
     text.parse::<Ipv4Addr>().is_ok() || text.parse::<Ipv6Addr>().is_ok()
 }
 
-/// Whether names below `origin` stand for addresses.
-fn is_reverse(origin: &Name) -> bool {
-    [b"\x07in-addr\x04arpa\x00".as_slice(), b"\x03ip6\x04arpa\x00", b"\x03ip6\x03int\x00"]
-        .into_iter()
-        .any(|suffix| name::is_at_or_below(origin.as_wire(), suffix))
+/// Whether a name stands for an address. Those of DNS-SD do not (RFC 6763 §11).
+fn is_reverse(owner: &[u8]) -> bool {
+    let mut labels = name::labels(owner);
+    let first = labels.next().unwrap_or_default();
+    let is_service = ["b", "db", "r", "dr", "lb"].iter().any(|l| first.eq_ignore_ascii_case(l.as_bytes()))
+        && labels.next().is_some_and(|label| label.eq_ignore_ascii_case(b"_dns-sd"))
+        && labels.next().is_some_and(|label| label.eq_ignore_ascii_case(b"_udp"));
+    !is_service
+        && [b"\x07in-addr\x04arpa\x00".as_slice(), b"\x03ip6\x04arpa\x00", b"\x03ip6\x03int\x00"]
+            .into_iter()
+            .any(|suffix| name::is_at_or_below(owner, suffix))
 }

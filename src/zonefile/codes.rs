@@ -13,19 +13,22 @@ impl Kind {
         Cow::Borrowed(match self {
             Kind::Rdata { reason, .. }
             | Kind::Syntax(reason)
-            | Kind::Lexical(reason)
+            | Kind::Lexical { reason, .. }
             | Kind::Generate(reason)
             | Kind::Raw(reason)
             | Kind::RawFormat(reason)
             | Kind::Conflict { reason, .. } => return Cow::Owned(kebab_case(reason)),
-            Kind::EndOfLine => "unexpected-end-of-line",
-            Kind::EndOfFile => "unexpected-end-of-file",
+            Kind::EndOfLine { .. } => "unexpected-end-of-line",
+            Kind::EndOfFile { .. } => "unexpected-end-of-file",
             Kind::UnknownType(_) | Kind::GenerateType(_) => "unknown-type",
             Kind::UnknownDirective(_) => "unknown-directive",
             Kind::BadTtl => "bad-ttl",
+            Kind::DateOutsideEpoch => "date-outside-epoch",
+            Kind::DateInFuture => "date-in-future",
+            Kind::IncludeWithDate => "include-with-date",
             Kind::WrongClass(_) => "wrong-class",
             Kind::NoOwner => "no-owner",
-            Kind::NoTtl => "no-ttl",
+            Kind::NoTtl | Kind::GenerateNoTtl => "no-ttl",
             Kind::SoaMinimum => "ttl-from-soa",
             Kind::Rfc1035Ttl => "ttl-from-record-before",
             Kind::PriorTtl(_) => "ttl-differs-in-rrset",

@@ -84,17 +84,34 @@ pub enum Kind {
     /// A name, a directive or the end of a line that is wrong.
     Syntax(&'static str),
     /// Quotes or parentheses that do not match, outside RDATA.
-    Lexical(&'static str),
+    Lexical {
+        /// BIND's result text.
+        reason: &'static str,
+        /// The line on which that was noticed.
+        noticed: u32,
+    },
     /// The line ends where a token must follow.
-    EndOfLine,
+    EndOfLine {
+        /// The line that ends.
+        noticed: u32,
+    },
     /// The file ends where a token must follow.
-    EndOfFile,
+    EndOfFile {
+        /// Its last line.
+        noticed: u32,
+    },
     /// A type that is neither a mnemonic nor TYPEnnn.
     UnknownType(String),
     /// A directive other than those of [`super`].
     UnknownDirective(String),
     /// `$TTL` without a legal TTL. BIND says nothing of it but the result.
     BadTtl,
+    /// `$DATE` with a time before 1970 or after 2106; nothing more is read.
+    DateOutsideEpoch,
+    /// `$DATE` with a time that is yet to come.
+    DateInFuture,
+    /// `$INCLUDE` behind `$DATE`; nothing more is read.
+    IncludeWithDate,
     /// A record of a class that is not the zone's.
     WrongClass(Class),
     /// A record without an owner before the first owner.
@@ -169,6 +186,8 @@ pub enum Kind {
     GenerateType(String),
     /// A `$GENERATE` type that no zone can hold.
     GenerateMeta(String),
+    /// No TTL is known for what `$GENERATE` makes.
+    GenerateNoTtl,
     /// Another error in what `$GENERATE` makes.
     Generate(&'static str),
     /// A raw file that is cut short or malformed.
@@ -188,28 +207,42 @@ pub enum Kind {
 pub(super) const CNAME_AND_OTHER: &str = "CNAME and other data";
 /// Two records of a type that has one at most.
 pub(super) const NOT_SINGLE: &str = "multiple RRs of singleton type";
+/// SOA elsewhere than at the apex.
+pub(super) const NOT_TOP: &str = "not at top of zone";
+/// An RRset that no message holds.
+pub(super) const TOO_LARGE: &str = "ran out of space";
+/// NSEC3 at a wildcard.
+pub(super) const WILDCARD_NSEC3: &str = "invalid NSEC3 owner name (wildcard)";
 /// NS at a wildcard (RFC 4592 §4.2).
 pub(super) const WILDCARD_NS: &str = "invalid NS owner name (wildcard)";
 
 impl Kind {
+    /// Whether nothing behind it is read, so that it names the failure whatever was wrong before.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self, Kind::TtlAboveMaximum { .. } | Kind::DateOutsideEpoch | Kind::IncludeWithDate)
+    }
+
     /// The short text of the failure, as in "loading from master file X failed: ...".
     pub fn result(&self) -> &'static str {
         match self {
             Kind::Rdata { reason, .. }
             | Kind::Syntax(reason)
-            | Kind::Lexical(reason)
             | Kind::Raw(reason)
+            | Kind::Lexical { reason, .. }
             | Kind::Include { reason, .. }
             | Kind::Unreadable(reason)
             | Kind::Generate(reason)
             | Kind::Conflict { reason, .. } => reason,
-            Kind::EndOfLine | Kind::EndOfFile => "unexpected end of input",
+            Kind::EndOfLine { .. } | Kind::EndOfFile { .. } => "unexpected end of input",
             Kind::UnknownType(_) | Kind::GenerateType(_) => "unknown class/type",
-            Kind::UnknownDirective(_) | Kind::GenerateRange(_) => "syntax error",
+            Kind::UnknownDirective(_) | Kind::GenerateRange(_) | Kind::IncludeWithDate => "syntax error",
             Kind::BadTtl => "bad ttl",
+            Kind::DateOutsideEpoch | Kind::DateInFuture => "unexpected error",
             Kind::WrongClass(_) => "bad class",
             Kind::NoOwner => "no owner",
-            Kind::NoTtl | Kind::SoaMinimum | Kind::Rfc1035Ttl | Kind::PriorTtl(_) => "no ttl",
+            Kind::NoTtl | Kind::GenerateNoTtl | Kind::SoaMinimum | Kind::Rfc1035Ttl | Kind::PriorTtl(_) => {
+                "no ttl"
+            }
             Kind::TtlTooLong(_) | Kind::TtlAboveMaximum { .. } => "out of range",
             Kind::OutOfZone(_) => "out of zone",
             Kind::InheritedOwner { .. } => "no owner",
@@ -264,13 +297,13 @@ impl fmt::Display for Diagnostic {
                 }
             }
             Kind::Syntax(reason) => write!(f, "dns_master_load: {file}:{line}: {reason}"),
-            Kind::Lexical(reason) => {
-                writeln!(f, "dns_master_load: {file}:{line}: isc_lex_gettoken() failed: {reason}")?;
+            Kind::Lexical { reason, noticed } => {
+                writeln!(f, "dns_master_load: {file}:{noticed}: isc_lex_gettoken() failed: {reason}")?;
                 write!(f, "dns_master_load: {file}:{line}: {reason}")
             }
-            Kind::EndOfLine | Kind::EndOfFile => {
-                let of = if *kind == Kind::EndOfLine { "line" } else { "file" };
-                writeln!(f, "dns_master_load: {file}:{line}: unexpected end of {of}")?;
+            Kind::EndOfLine { noticed } | Kind::EndOfFile { noticed } => {
+                let of = if matches!(kind, Kind::EndOfLine { .. }) { "line" } else { "file" };
+                writeln!(f, "dns_master_load: {file}:{noticed}: unexpected end of {of}")?;
                 write!(f, "dns_master_load: {file}:{line}: unexpected end of input")
             }
             Kind::UnknownType(text) => write!(f, "{file}:{line}: unknown RR type '{text}'"),
@@ -278,6 +311,13 @@ impl fmt::Display for Diagnostic {
                 write!(f, "dns_master_load: {file}:{line}: unknown $ directive '{text}'")
             }
             Kind::BadTtl => Ok(()),
+            Kind::DateOutsideEpoch => write!(f, "dns_master_load: {file}:{line}: $DATE outside epoch"),
+            Kind::DateInFuture => {
+                write!(f, "dns_master_load: {file}:{line}: $DATE in future, using current date")
+            }
+            Kind::IncludeWithDate => {
+                write!(f, "dns_master_load: {file}:{line}: $INCLUDE may not be used with $DATE")
+            }
             Kind::WrongClass(class) => write!(f, "{file}:{line}: class '{class}' != zone class 'IN'"),
             Kind::NoOwner => write!(f, "{file}:{line}: no current owner name"),
             Kind::NoTtl => write!(f, "{file}:{line}: no TTL specified; zone rejected"),
@@ -331,6 +371,7 @@ impl fmt::Display for Diagnostic {
             Kind::GenerateRange(text) => write!(f, "$GENERATE: {file}:{line}: invalid range '{text}'"),
             Kind::GenerateType(text) => write!(f, "$GENERATE: {file}:{line}: unknown RR type '{text}'"),
             Kind::GenerateMeta(text) => write!(f, "$GENERATE: {file}:{line}: meta RR type '{text}'"),
+            Kind::GenerateNoTtl => write!(f, "dns_master_load: {file}:{line}: no TTL specified"),
             Kind::Generate(reason) => write!(f, "$GENERATE: {file}:{line}: {reason}"),
             Kind::Raw(reason) | Kind::RawFormat(reason) => write!(f, "dns_master_load: {reason}"),
             Kind::Conflict { owner, reason } => {

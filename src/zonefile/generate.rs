@@ -1,77 +1,90 @@
 //! `$GENERATE start-stop[/step]`: text made from a template (BIND's extension).
 
-use nom::bytes::complete::{tag, take_while1};
+use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::character::complete::one_of;
-use nom::combinator::{all_consuming, map_opt, opt};
+use nom::combinator::opt;
 use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
 
-use std::sync::Arc;
-
 use super::RecordRef;
 use super::diagnostics::Kind;
-use super::lexer::{LexError, Lexer, Line};
-use super::reader::{File, Head, Reader, Step};
-use crate::dns::{Class, Name, RrType, name, rdata};
+use super::lexer::{LexError, Lexer, Line, Quotes};
+use super::reader::{File, Reader, Step};
+use crate::dns::{Class, RrType, name, rdata};
 
 /// Numbers from `start` to `stop`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Range {
-    pub(super) start: u32,
-    pub(super) stop: u32,
-    pub(super) step: u32,
+    start: i32,
+    stop: i32,
+    step: i32,
 }
 
-/// Longest name or RDATA text that a template may grow to.
-const EXPANDED_BYTES_MAX: usize = 65_535;
+/// Longest owner that a template may grow to.
+const OWNER_BYTES_MAX: usize = 2_048;
+/// Longest RDATA text that a template may grow to.
+const RDATA_BYTES_MAX: usize = 65_535;
+/// Longest number.
+const NUMBER_BYTES_MAX: usize = 127;
 
-fn number<T: std::str::FromStr>(input: &[u8]) -> IResult<&[u8], T> {
+/// What `%d` of C reads: a sign, digits; what does not fit loses its upper half, as in BIND.
+fn integer(input: &[u8]) -> IResult<&[u8], i32> {
     let digits = take_while1(|byte: u8| byte.is_ascii_digit());
-    map_opt(digits, |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok()).parse_complete(input)
+    let blanks = take_while(|byte: u8| byte.is_ascii_whitespace());
+    (blanks, opt(one_of("+-")), digits)
+        .map(|(_, sign, digits): (_, _, &[u8])| {
+            let sign = if sign == Some('-') { -1 } else { 1 };
+            let digit = |number: i64, digit: &u8| {
+                number.saturating_mul(10).saturating_add(sign * i64::from(digit - b'0'))
+            };
+            digits.iter().fold(0i64, digit) as i32
+        })
+        .parse_complete(input)
 }
 
-/// Reads `1-10` or `1-10/2`; `None` if it is anything else, descending, or without a step. Numbers have 31
-/// bits, as BIND's have.
+/// Reads `1-10` or `1-10/2`; `None` if it is anything else, descending, or without a step. What follows does
+/// not matter, as in BIND.
 pub(super) fn range(text: &[u8]) -> Option<Range> {
-    let mut grammar = all_consuming((
-        number::<u32>,
-        preceded(tag("-".as_bytes()), number),
-        opt(preceded(tag("/".as_bytes()), number)),
-    ));
-    let (_, (start, stop, step)) = grammar.parse_complete(text).ok()?;
-    let range = Range { start, stop, step: step.unwrap_or(1) };
-    let top = i32::MAX as u32;
-    (start <= stop && range.step > 0 && stop <= top && range.step <= top).then_some(range)
+    let (rest, (start, _, stop)) = (integer, tag("-".as_bytes()), integer).parse_complete(text).ok()?;
+    let step = match rest.strip_prefix(b"/") {
+        Some(step) => integer(step).ok()?.1,
+        None => 1,
+    };
+    (0 <= start && start <= stop && step > 0).then_some(Range { start, stop, step })
 }
 
 impl Range {
     /// The numbers.
-    pub(super) fn numbers(self) -> impl Iterator<Item = u32> {
+    pub(super) fn numbers(self) -> impl Iterator<Item = i32> {
         (self.start..=self.stop).step_by(self.step as usize)
     }
 }
 
 /// How a number is written: `${offset,width,base}`.
 struct Modifier {
-    offset: i64,
+    offset: i32,
     width: usize,
     base: char,
 }
 
 fn modifier(input: &[u8]) -> IResult<&[u8], Modifier> {
-    let signed = (opt(one_of("+-")), number::<u32>)
-        .map(|(sign, value)| if sign == Some('-') { -i64::from(value) } else { i64::from(value) });
-    let width = opt(preceded(tag(",".as_bytes()), number::<usize>));
+    // BIND: a width of less than nothing is very large.
+    let width = opt(preceded(tag(",".as_bytes()), integer.map(|width| width as u32 as usize)));
     let base = opt(preceded(tag(",".as_bytes()), one_of("doxXnN")));
-    let mut grammar = delimited(tag("{".as_bytes()), (signed, width, base), tag("}".as_bytes()));
+    let mut grammar = delimited(tag("{".as_bytes()), (integer, width, base), tag("}".as_bytes()));
     let (rest, (offset, width, base)) = grammar.parse_complete(input)?;
+    if width.is_none() && base.is_some() {
+        return Err(nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Verify)));
+    }
     Ok((rest, Modifier { offset, width: width.unwrap_or(0), base: base.unwrap_or('d') }))
 }
 
 /// Puts `number` in place of every `$` of `template`; `$$` and `\$` are a dollar sign.
-pub(super) fn expand(template: &[u8], number: u32) -> Result<Vec<u8>, &'static str> {
+pub(super) fn expand(template: &[u8], number: i32, bytes_max: usize) -> Result<Vec<u8>, &'static str> {
     let mut out = Vec::with_capacity(template.len() + 8);
     let mut rest = template;
+    // BIND: an offset lasts until there is another one.
+    let mut offset = 0;
     while let Some((&byte, tail)) = rest.split_first() {
         rest = tail;
         match (byte, tail.first()) {
@@ -81,46 +94,44 @@ pub(super) fn expand(template: &[u8], number: u32) -> Result<Vec<u8>, &'static s
             }
             (b'$', Some(b'{')) => {
                 let (after, modifier) = modifier(tail).map_err(|_| "syntax error")?;
-                write_number(number, &modifier, &mut out)?;
+                offset = modifier.offset;
+                write_number(number.wrapping_add(offset), &modifier, &mut out)?;
                 rest = after;
             }
-            (b'$', _) => out.extend(number.to_string().bytes()),
+            (b'$', _) => out.extend(number.wrapping_add(offset).to_string().bytes()),
             (b'\\', Some(&escaped)) => {
                 out.extend([byte, escaped]);
                 rest = &tail[1..];
             }
             _ => out.push(byte),
         }
-        if out.len() > EXPANDED_BYTES_MAX {
+        if out.len() >= bytes_max {
             return Err("ran out of space");
         }
     }
     Ok(out)
 }
 
-fn write_number(number: u32, modifier: &Modifier, out: &mut Vec<u8>) -> Result<(), &'static str> {
-    let Modifier { offset, width, base } = *modifier;
-    let value = i64::from(number) + offset;
-    if width > 255 {
+fn write_number(value: i32, modifier: &Modifier, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    let Modifier { width, base, .. } = *modifier;
+    if width > NUMBER_BYTES_MAX {
         return Err("ran out of space");
     }
-    if value < 0 || value > i64::from(i32::MAX) {
-        return Err("out of range");
-    }
+    let start = out.len();
     match base {
         'd' => out.extend(format!("{value:0width$}").bytes()),
         'o' => out.extend(format!("{value:0width$o}").bytes()),
         'x' => out.extend(format!("{value:0width$x}").bytes()),
         'X' => out.extend(format!("{value:0width$X}").bytes()),
-        _ => write_nibbles(value as u32, width, base == 'N', out),
+        _ => write_nibbles(value, width, base == 'N', out),
     }
-    Ok(())
+    if out.len() - start > NUMBER_BYTES_MAX { Err("ran out of space") } else { Ok(()) }
 }
 
 /// Hexadecimal digits from the lowest on, with dots between them, as in ip6.arpa. `width` counts the dots.
-fn write_nibbles(value: u32, width: usize, upper: bool, out: &mut Vec<u8>) {
+fn write_nibbles(value: i32, width: usize, upper: bool, out: &mut Vec<u8>) {
     let digits = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
-    let (mut rest, mut written) = (value, 0);
+    let (mut rest, mut written) = (value as u32, 0);
     loop {
         out.push(digits[(rest & 0x0f) as usize]);
         rest >>= 4;
@@ -138,70 +149,81 @@ fn write_nibbles(value: u32, width: usize, upper: bool, out: &mut Vec<u8>) {
 
 impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     /// `$GENERATE range owner [TTL] [class] type rdata`.
-    pub(super) fn generate(&mut self, file: &mut File, line: &Line<'_>) -> Step<()> {
+    pub(super) fn generate(&mut self, file: &File, line: &Line<'_>) -> Step<()> {
         let range_text = self.token(file, line, 1)?;
         let owner = self.token(file, line, 2)?;
         let (found, at, text) = self.ttl_and_class(file, line, 3)?;
-        let Some(template) = line.tokens.get(at + 1) else { return Err(self.missing(file, line)) };
-        let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-        self.check_class(file, line, found.class)?;
-        let Some(range) = range(range_text) else {
-            return Err(self.error(file, line.on_first_line(1), Kind::GenerateRange(shown(range_text))));
+        let Some(template) = line.tokens.get(at + 1) else {
+            return Err(self.missing(file, line, Quotes::Expected));
         };
-        let Some(rtype) = rdata::from_mnemonic(text) else {
-            return Err(self.error(file, line.on_first_line(at), Kind::GenerateType(shown(text))));
-        };
-        if rtype.is_meta() {
-            return Err(self.error(file, line.on_first_line(at), Kind::GenerateMeta(shown(text))));
+        if self.has_no_ttl() {
+            self.error(file, line.on_first_line(0), Kind::GenerateNoTtl);
+            self.ttl = 0;
+        } else if found.ttl_at.is_none() {
+            self.inherit_ttl();
         }
-        let head = Head { ttl_at: found.ttl_at, rtype, type_at: at, rdata_at: at + 1 };
-        for number in range.numbers() {
-            self.generate_one(file, line, &head, owner, template.text, number)?;
+        self.check_class(file, line, found.class, at + 2)?;
+        let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+        match (range(range_text), rdata::from_mnemonic(text)) {
+            (None, _) => self.error(file, line.on_first_line(1), Kind::GenerateRange(shown(range_text))),
+            (_, None) => self.error(file, line.on_first_line(at), Kind::GenerateType(shown(text))),
+            (_, Some(rtype)) if rtype.is_meta() => {
+                self.error(file, line.on_first_line(at), Kind::GenerateMeta(shown(text)));
+            }
+            (Some(range), Some(rtype)) => {
+                let template = Template { owner, rtype, rdata: template.text, rdata_at: at + 1 };
+                for number in range.numbers() {
+                    if let Err((index, reason)) = self.generate_one(file, line, &template, number) {
+                        self.error(file, line.on_first_line(index), Kind::Generate(reason));
+                        break;
+                    }
+                }
+            }
         }
         self.expect_end(file, line, at + 2)
     }
 
+    /// An error is a token of the line, and what is wrong with what it makes.
     fn generate_one(
         &mut self,
-        file: &mut File,
+        file: &File,
         line: &Line<'_>,
-        head: &Head,
-        owner: &[u8],
-        template: &[u8],
-        number: u32,
-    ) -> Step<()> {
-        let fail = |reason| Kind::Generate(reason);
-        let (owner_at, template_at) = (line.on_first_line(2), line.on_first_line(head.rdata_at));
-        let owner = expand(owner, number).map_err(|reason| self.error(file, owner_at, fail(reason)))?;
-        let text = expand(template, number).map_err(|reason| self.error(file, template_at, fail(reason)))?;
+        template: &Template<'_>,
+        number: i32,
+    ) -> Result<(), (usize, &'static str)> {
+        let in_rdata = |reason| (template.rdata_at, reason);
+        let owner = expand(template.owner, number, OWNER_BYTES_MAX).map_err(|reason| (2, reason))?;
+        let text = expand(template.rdata, number, RDATA_BYTES_MAX).map_err(in_rdata)?;
         let mut wire = Vec::with_capacity(owner.len() + 32);
-        if let Err(error) = name::parse_into(&owner, Some(file.origin.as_wire()), &mut wire) {
-            return Err(self.error(file, owner_at, fail(rdata::name_reason(error))));
-        }
+        name::parse_into(&owner, Some(file.origin.as_wire()), &mut wire)
+            .map_err(|error| (2, rdata::name_reason(error)))?;
         if !name::is_at_or_below(&wire, self.zone.as_wire()) {
-            let name = Name::from_wire(&wire).unwrap_or_else(|_| file.origin.clone());
-            self.warn(file, owner_at, Kind::OutOfZone(name));
+            self.warn(file, line.on_first_line(2), Kind::OutOfZone(file.name_of(&wire)));
             return Ok(());
         }
         let mut lexer = Lexer::new(&text);
         let mut made = Line::default();
         lexer.next_line(&mut made);
-        if matches!(head.rtype, RrType::SVCB | RrType::HTTPS) {
+        if matches!(template.rtype, RrType::SVCB | RrType::HTTPS) {
             made.join_pairs(0, lexer.file());
         }
         let mut octets = Vec::new();
-        let parsed = rdata::from_text(Class::IN, head.rtype, &made.tokens, &file.origin, &mut octets);
+        let parsed = rdata::from_text(Class::IN, template.rtype, &made.tokens, &file.origin, &mut octets);
         let reason = parsed.map_err(|error| error.reason).err().or(made.error.map(LexError::reason));
         if let Some(reason) = reason {
-            return Err(self.error(file, template_at, fail(reason)));
+            return Err(in_rdata(reason));
         }
-        // The names that are made are owners of their own; the current owner stays what it was.
-        let mut generated = File::new(Arc::clone(&file.name), file.origin.clone());
-        generated.owner = wire;
-        generated.owner_line = line.number;
-        self.settle_ttl(&mut generated, line, head, &octets)?;
-        self.emit(&generated, line.number, head.rtype, &octets)
+        self.commit_generated(file, &wire, line, template.rtype, &octets);
+        Ok(())
     }
+}
+
+/// What the numbers are put into.
+struct Template<'a> {
+    owner: &'a [u8],
+    rtype: RrType,
+    rdata: &'a [u8],
+    rdata_at: usize,
 }
 
 #[cfg(test)]
@@ -213,7 +235,9 @@ mod tests {
         let numbers = |text: &str| range(text.as_bytes()).map(|range| range.numbers().collect::<Vec<_>>());
         assert_eq!(numbers("1-3"), Some(vec![1, 2, 3]));
         assert_eq!(numbers("1-6/2"), Some(vec![1, 3, 5]));
-        for bad in ["", "1", "3-1", "1-3/0", "1-3/", "x", "1-3x", "-1-3", "1-99999999999", "1-3000000000"] {
+        assert_eq!(numbers("+1-2x"), Some(vec![1, 2]));
+        assert_eq!(numbers("4294967297-4294967298"), Some(vec![1, 2]));
+        for bad in ["", "1", "3-1", "1-3/0", "1-3/", "x", "1-3//1", "-1-3", "1-3000000000"] {
             assert_eq!(numbers(bad), None, "{bad}");
         }
     }
@@ -221,7 +245,7 @@ mod tests {
     #[test]
     fn templates_are_filled_in_as_bind_does() {
         let text = |template: &str, number| {
-            expand(template.as_bytes(), number).map(|text| String::from_utf8(text).unwrap())
+            expand(template.as_bytes(), number, 1000).map(|text| String::from_utf8(text).unwrap())
         };
         for (template, number, expected) in [
             ("host$", 7, "host7"),
@@ -235,12 +259,14 @@ mod tests {
             ("${0,5,N}", 0x1a, "A.1.0"),
             ("a$$b\\$c", 1, "a$b\\$c"),
             ("${10}", 1, "11"),
+            ("${1}$", 1, "22"),
+            ("${-5}", 1, "-4"),
+            ("${99999999999}", 0, "1215752191"),
         ] {
             assert_eq!(text(template, number).as_deref(), Ok(expected), "{template}");
         }
         assert_eq!(text("${", 1), Err("syntax error"));
         assert_eq!(text("${0,3,q}", 1), Err("syntax error"));
-        assert_eq!(text("${-5}", 1), Err("out of range"));
-        assert_eq!(text("${0,999}", 1), Err("ran out of space"));
+        assert_eq!(text("${0,128}", 1), Err("ran out of space"));
     }
 }

@@ -82,20 +82,21 @@ fn host_part(owner: &[u8], rtype: RrType) -> Labels<'_> {
 
 /// The names in RDATA that check-names looks at: index among the tokens, index among the names, form.
 ///
-/// `in_reverse` says that a PTR record is in a zone of addresses, where it must point to a host.
-pub(super) fn checked(rtype: RrType, in_reverse: bool, rdata: &[u8]) -> &'static [(usize, usize, Form)] {
+/// `reverse` says that the owner stands for an address, where PTR must point to hosts; `alias` that the first
+/// number of the RDATA is zero.
+pub(super) fn checked(rtype: RrType, reverse: bool, alias: bool) -> &'static [(usize, usize, Form)] {
     match rtype.0 {
         // NS, MB
         2 | 7 => &[(0, 0, Form::Host)],
         6 => &[(0, 0, Form::Host), (1, 1, Form::Mailbox)],
-        12 if in_reverse => &[(0, 0, Form::Host)],
+        12 if reverse => &[(0, 0, Form::Host)],
         14 => &[(0, 0, Form::Mailbox), (1, 1, Form::Mailbox)],
         // MX, AFSDB, RT
         15 | 18 | 21 => &[(1, 0, Form::Host)],
         17 => &[(0, 0, Form::Mailbox)],
         33 => &[(3, 0, Form::Host)],
         // SVCB and HTTPS, but not in the alias form.
-        64 | 65 if !rdata.starts_with(&[0, 0]) => &[(1, 0, Form::Host)],
+        64 | 65 if !alias => &[(1, 0, Form::Host)],
         _ => &[],
     }
 }

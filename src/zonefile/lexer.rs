@@ -2,7 +2,8 @@
 //!
 //! [`piece`] is a nom parser whose leaves are driven by a table of byte classes; [`Lexer::next_line`] puts
 //! pieces together until a line ends outside parentheses. Tokens borrow from the file and keep their
-//! escapes.
+//! escapes. After an error the reader goes back to some place in the line and takes tokens one by one
+//! ([`Lexer::token`]): where BIND does not expect a quoted string, a quote is a token of its own.
 
 use memchr::{memchr, memchr3};
 use nom::IResult;
@@ -23,6 +24,7 @@ enum Class {
     Close,
     Quote,
     Escape,
+    Nul,
 }
 
 static CLASSES: [Class; 256] = {
@@ -36,6 +38,7 @@ static CLASSES: [Class; 256] = {
     classes[b')' as usize] = Class::Close;
     classes[b'"' as usize] = Class::Quote;
     classes[b'\\' as usize] = Class::Escape;
+    classes[0] = Class::Nul;
     classes
 };
 
@@ -44,18 +47,21 @@ fn class(byte: u8) -> Class {
 }
 
 /// The smallest unit that means something.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Piece<'a> {
     /// Blanks, or a comment without its newline.
     Gap,
     Newline,
+    /// A carriage return without a line feed.
+    Return,
     Open,
     Close,
+    Nul,
     Word(&'a [u8]),
     /// The text between quotes, escapes still in it.
     Quoted(&'a [u8]),
-    /// A quote that is not closed on its line; the rest of the line.
-    Unclosed,
+    /// A quote that is not closed on its line; the text up to there.
+    Unclosed(&'a [u8]),
 }
 
 type Parsed<'a, T> = IResult<&'a [u8], T>;
@@ -72,8 +78,11 @@ fn piece(input: &[u8]) -> Parsed<'_, Piece<'_>> {
             Ok((&input[end..], Piece::Gap))
         }
         Class::Newline => Ok((&input[1..], Piece::Newline)),
-        // BIND: a carriage return ends a line as well, with a line feed behind it or without.
-        Class::Return => Ok((input[1..].strip_prefix(b"\n").unwrap_or(&input[1..]), Piece::Newline)),
+        // BIND: a carriage return ends a line as well, but only a line feed is counted.
+        Class::Return => match input.get(1) {
+            Some(b'\n') => Ok((&input[2..], Piece::Newline)),
+            _ => Ok((&input[1..], Piece::Return)),
+        },
         Class::Comment => {
             let end = memchr(b'\n', input).unwrap_or(input.len());
             Ok((&input[end..], Piece::Gap))
@@ -81,6 +90,7 @@ fn piece(input: &[u8]) -> Parsed<'_, Piece<'_>> {
         Class::Open => Ok((&input[1..], Piece::Open)),
         Class::Close => Ok((&input[1..], Piece::Close)),
         Class::Quote => quoted(input),
+        Class::Nul => Ok((&input[1..], Piece::Nul)),
     }
 }
 
@@ -108,10 +118,10 @@ fn quoted(input: &[u8]) -> Parsed<'_, Piece<'_>> {
             b'"' => return Ok((&input[at + 1..], Piece::Quoted(&input[1..at]))),
             b'\\' if at + 1 < input.len() => at += 2,
             b'\\' => at += 1,
-            _ => return Ok((&input[at..], Piece::Unclosed)),
+            _ => return Ok((&input[at..], Piece::Unclosed(&input[1..at]))),
         }
     }
-    Ok((&input[input.len()..], Piece::Unclosed))
+    Ok((&input[input.len()..], Piece::Unclosed(&input[1..])))
 }
 
 /// A line, continued over newlines inside parentheses. Reused for every line of a file.
@@ -122,8 +132,12 @@ pub(super) struct Line<'a> {
     pub(super) tokens: Vec<Token<'a>>,
     /// For each token the line number at the end of the one before, which is what BIND reports.
     lines: Vec<u32>,
-    /// The number of the line it starts on.
+    /// The number of the line its first token ends on; of the one it starts on, if it starts with a blank.
     pub(super) number: u32,
+    /// Where it starts.
+    start: Mark,
+    /// The line number behind its end.
+    pub(super) end_number: u32,
     /// The line number at the end of the last token.
     last_number: u32,
     /// What is wrong behind the last token.
@@ -136,13 +150,18 @@ pub(super) struct Line<'a> {
     pub(super) ends_file: bool,
 }
 
-/// Parentheses or quotes that do not match.
+/// What no token can be made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LexError {
+    /// A quote without another one on its line.
     UnbalancedQuotes,
+    /// A quote without another one in the file.
+    OpenQuotes,
     UnbalancedParentheses,
     /// The file ends inside parentheses.
     OpenParentheses,
+    /// An octet that is zero; by itself only where no error has been yet.
+    Nul,
 }
 
 impl LexError {
@@ -150,8 +169,15 @@ impl LexError {
     pub(super) fn reason(self) -> &'static str {
         match self {
             LexError::UnbalancedQuotes => "unbalanced quotes",
+            LexError::OpenQuotes => "unexpected end of input",
             LexError::UnbalancedParentheses | LexError::OpenParentheses => "unbalanced parentheses",
+            LexError::Nul => "unexpected token",
         }
+    }
+
+    /// Whether it begins with an octet that is a token of its own where quotes are not expected.
+    pub(super) fn is_special(self) -> bool {
+        matches!(self, LexError::UnbalancedQuotes | LexError::OpenQuotes | LexError::Nul)
     }
 }
 
@@ -203,17 +229,32 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn clear(&mut self, number: u32) {
+    /// Where a token ends, as an offset in the file.
+    pub(super) fn end_of(&self, token: usize) -> Option<usize> {
+        self.span(token).filter(|_| token < self.tokens.len()).map(|span| span.end)
+    }
+
+    /// The line number at the end of a token.
+    pub(super) fn number_behind(&self, token: usize) -> u32 {
+        self.number_of(token + 1)
+    }
+
+    fn clear(&mut self, start: Mark) {
         self.starts_blank = false;
         self.tokens.clear();
         self.lines.clear();
-        self.number = number;
-        self.last_number = number;
+        self.start = start;
+        self.number = start.number;
+        self.last_number = start.number;
+        self.end_number = start.number;
         self.error = None;
         self.ends_file = false;
     }
 
     fn push(&mut self, text: &'a [u8], quoted: bool, number: u32) {
+        if self.tokens.is_empty() && !self.starts_blank {
+            self.number = number;
+        }
         self.tokens.push(Token { text, quoted });
         self.lines.push(self.last_number);
         self.last_number = number;
@@ -224,16 +265,47 @@ fn offset(file: &[u8], part: &[u8]) -> usize {
     part.as_ptr() as usize - file.as_ptr() as usize
 }
 
+/// A place between tokens, to come back to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark {
+    at: usize,
+    number: u32,
+    depth: usize,
+    fresh: bool,
+}
+
+/// One token, taken by itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Lexed<'a> {
+    Word(&'a [u8]),
+    Quoted,
+    /// A quote or a zero octet by itself.
+    Special,
+    EndOfLine,
+    EndOfFile,
+}
+
+/// Whether a quote begins a string.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quotes {
+    Expected,
+    Special,
+}
+
 /// Walks one file.
 pub(super) struct Lexer<'a> {
     file: &'a [u8],
     rest: &'a [u8],
     number: u32,
+    /// Parentheses that are open; not zero between lines only after an error.
+    depth: usize,
+    /// Whether a line has ended right before; not so between lines only after an error.
+    fresh: bool,
 }
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(file: &'a [u8]) -> Lexer<'a> {
-        Lexer { file, rest: file, number: 1 }
+        Lexer { file, rest: file, number: 1, depth: 0, fresh: true }
     }
 
     /// The whole file.
@@ -241,67 +313,150 @@ impl<'a> Lexer<'a> {
         self.file
     }
 
+    /// The number of the line that is read next.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    fn mark(&self) -> Mark {
+        let at = self.file.len() - self.rest.len();
+        Mark { at, number: self.number, depth: self.depth, fresh: self.fresh }
+    }
+
+    fn go_to(&mut self, mark: Mark) {
+        self.rest = &self.file[mark.at..];
+        (self.number, self.depth, self.fresh) = (mark.number, mark.depth, mark.fresh);
+    }
+
+    /// Goes back into a line, behind its first `tokens` tokens.
+    pub(super) fn rewind(&mut self, line: &Line<'a>, tokens: usize) {
+        let end = tokens.checked_sub(1).and_then(|last| line.end_of(last));
+        self.go_to(line.start);
+        if line.starts_blank {
+            self.fresh = false;
+        }
+        while end.is_some_and(|end| self.file.len() - self.rest.len() < end) {
+            // Up to there the line has been read without an error before.
+            if !matches!(self.token(Quotes::Expected), Ok(Lexed::Word(_) | Lexed::Quoted)) {
+                return;
+            }
+        }
+    }
+
+    /// Takes one token. Blanks are nothing; newlines inside parentheses neither.
+    pub(super) fn token(&mut self, quotes: Quotes) -> Result<Lexed<'a>, LexError> {
+        while let Ok((rest, piece)) = piece(self.rest) {
+            let before = self.rest;
+            self.rest = rest;
+            if !matches!(piece, Piece::Gap | Piece::Newline | Piece::Return) {
+                self.fresh = false;
+            }
+            match piece {
+                Piece::Gap => {}
+                Piece::Newline | Piece::Return => {
+                    self.number += u32::from(piece == Piece::Newline);
+                    self.fresh = true;
+                    if self.depth == 0 {
+                        return Ok(Lexed::EndOfLine);
+                    }
+                }
+                Piece::Open => self.depth += 1,
+                Piece::Close if self.depth > 0 => self.depth -= 1,
+                Piece::Close => return Err(LexError::UnbalancedParentheses),
+                Piece::Nul => return Ok(Lexed::Special),
+                Piece::Word(text) => return Ok(Lexed::Word(text)),
+                Piece::Quoted(_) | Piece::Unclosed(_) if quotes == Quotes::Special => {
+                    self.rest = &before[1..];
+                    return Ok(Lexed::Special);
+                }
+                Piece::Quoted(text) => {
+                    self.number += newlines(text);
+                    return Ok(Lexed::Quoted);
+                }
+                Piece::Unclosed(text) => {
+                    self.number += newlines(text);
+                    return Err(unclosed(rest));
+                }
+            }
+        }
+        if std::mem::take(&mut self.depth) > 0 {
+            Err(LexError::OpenParentheses)
+        } else {
+            Ok(Lexed::EndOfFile)
+        }
+    }
+
     /// Reads the next line into `line`; false at the end of the file.
     ///
-    /// After an unclosed quote the line ends at its newline; after a stray `)` the rest of it is skipped.
+    /// Ends at what no token can be made of: the next line begins behind it, or at the newline that came too
+    /// early for a quote.
     pub(super) fn next_line(&mut self, line: &mut Line<'a>) -> bool {
-        line.clear(self.number);
+        line.clear(self.mark());
         line.file = self.file;
-        if self.rest.is_empty() {
+        if self.rest.is_empty() && self.depth == 0 {
             return false;
         }
-        line.starts_blank = matches!(class(self.rest[0]), Class::Blank);
-        let mut depth = 0usize;
+        let is_blank = |byte: &u8| matches!(class(*byte), Class::Blank);
+        line.starts_blank = self.fresh && self.depth == 0 && self.rest.first().is_some_and(is_blank);
+        self.fresh = false;
         let mut opened_at = 0;
         while let Ok((rest, piece)) = piece(self.rest) {
             let at = offset(self.file, self.rest);
             self.rest = rest;
             match piece {
                 Piece::Gap => {}
-                Piece::Newline => {
-                    self.number += 1;
-                    if depth == 0 {
+                Piece::Newline | Piece::Return => {
+                    self.number += u32::from(piece == Piece::Newline);
+                    if self.depth == 0 {
+                        self.fresh = true;
+                        line.end_number = self.number;
                         return true;
                     }
                 }
                 Piece::Open => {
-                    if depth == 0 {
+                    if self.depth == 0 {
                         opened_at = at;
                     }
-                    depth += 1;
+                    self.depth += 1;
                 }
-                Piece::Close if depth > 0 => depth -= 1,
-                Piece::Close => {
-                    (line.error, line.error_at) = (Some(LexError::UnbalancedParentheses), at);
-                    self.skip_line();
-                    return true;
-                }
+                Piece::Close if self.depth > 0 => self.depth -= 1,
                 Piece::Word(text) => line.push(text, false, self.number),
                 Piece::Quoted(text) => {
                     // An escaped newline does not end the string.
-                    self.number += memchr::memchr_iter(b'\n', text).count() as u32;
+                    self.number += newlines(text);
                     line.push(text, true, self.number);
                 }
-                Piece::Unclosed => {
-                    (line.error, line.error_at) = (Some(LexError::UnbalancedQuotes), at);
-                    self.skip_line();
-                    return true;
+                Piece::Unclosed(text) => {
+                    self.number += newlines(text);
+                    return self.fail(line, unclosed(rest), at);
                 }
+                Piece::Close => return self.fail(line, LexError::UnbalancedParentheses, at),
+                Piece::Nul => return self.fail(line, LexError::Nul, at),
             }
         }
-        if depth > 0 {
-            (line.error, line.error_at) = (Some(LexError::OpenParentheses), opened_at);
-            line.last_number = self.number;
+        if std::mem::take(&mut self.depth) > 0 {
+            self.fail(line, LexError::OpenParentheses, opened_at);
         }
         line.ends_file = true;
+        line.end_number = self.number;
         true
     }
 
-    fn skip_line(&mut self) {
-        let end = memchr(b'\n', self.rest).map_or(self.rest.len(), |at| at + 1);
-        self.number += u32::from(end > 0 && self.rest[end - 1] == b'\n');
-        self.rest = &self.rest[end..];
+    fn fail(&mut self, line: &mut Line<'a>, error: LexError, at: usize) -> bool {
+        (line.error, line.error_at) = (Some(error), at);
+        line.end_number = self.number;
+        true
     }
+}
+
+/// An escaped newline does not end a string, but it is counted.
+fn newlines(text: &[u8]) -> u32 {
+    memchr::memchr_iter(b'\n', text).count() as u32
+}
+
+/// What a quote lacks, by what stands where the string stops.
+fn unclosed(rest: &[u8]) -> LexError {
+    if rest.is_empty() { LexError::OpenQuotes } else { LexError::UnbalancedQuotes }
 }
 
 #[cfg(test)]
@@ -338,13 +493,14 @@ mod tests {
         assert_eq!(lines("a"), ["1:a$"]);
         assert_eq!(lines("\n;x\n"), ["1:", "2:"]);
         assert_eq!(lines("a\\"), ["1:a\\$"]);
-        assert_eq!(lines("\"a\\\nb\" c\nd\n"), ["1:\"a\\\nb\"|c", "3:d"]);
+        assert_eq!(lines("\"a\\\nb\" c\nd\n"), ["2:\"a\\\nb\"|c", "3:d"]);
     }
 
     #[test]
     fn what_does_not_match_is_an_error_of_its_line() {
-        assert_eq!(lines("a \"b\nc\n"), ["1:a!", "2:c"]);
-        assert_eq!(lines("a ) b\nc\n"), ["1:a!", "2:c"]);
+        assert_eq!(lines("a \"b\nc\n"), ["1:a!", "1:", "2:c"]);
+        assert_eq!(lines("a ) b\nc\n"), ["1:a!", "1:b", "2:c"]);
+        assert_eq!(lines("a\0b\n"), ["1:a!", "1:b"]);
         assert_eq!(lines("a ( b\nc\n"), ["1:a|b|c!$"]);
         assert_eq!(lines("\""), ["1:!"]);
     }

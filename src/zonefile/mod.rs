@@ -14,12 +14,13 @@
 //! Not here: the presentation format of RDATA (`dns::rdata`), checks that need the whole zone
 //! (`zone::check`).
 //!
-//! Caveats: a file is read whole into memory. `$DATE` is not understood (BIND writes it in cache dumps only).
+//! Caveats: a file is read whole into memory. `$DATE`, which BIND writes in cache dumps only, changes no TTL.
 
 mod arrival;
 mod checked;
 mod checks;
 mod codes;
+mod commit;
 mod diagnostics;
 mod feed;
 mod generate;
@@ -28,6 +29,7 @@ mod lexer;
 mod load;
 pub mod raw;
 mod reader;
+mod recovery;
 mod relative;
 mod writer;
 
@@ -107,10 +109,7 @@ pub struct RecordRef<'a> {
     pub file: &'a Arc<str>,
     /// The line the record starts on.
     pub line: u32,
-    /// The line on which its owner was last written.
-    pub owner_line: u32,
-    /// The same for records of one file whose owner is the same and stands in one run of lines; 0 for those that
-    /// `$GENERATE` makes.
+    /// 0 for records that `$GENERATE` makes, each of which is by itself; counts the RRsets of a raw file.
     pub block: u32,
 }
 
@@ -126,9 +125,10 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The first error, by which BIND names the failure.
+    /// The error by which BIND names the failure: the first one, but for those that end the reading.
     pub fn first_error(&self) -> Option<&Diagnostic> {
-        self.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error)
+        let last = self.diagnostics.last().filter(|diagnostic| diagnostic.kind.is_last());
+        last.or_else(|| self.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error))
     }
 
     fn push(&mut self, diagnostic: Diagnostic) {
@@ -141,12 +141,28 @@ impl Outcome {
 /// `zone` is the first origin and the apex: what is outside is reported and dropped. Names of included files
 /// are relative to the working directory, as BIND has it.
 pub fn read(path: &Path, zone: &Name, options: &Options, sink: impl FnMut(RecordRef<'_>)) -> Outcome {
-    if options.format == Format::Raw {
-        return raw::read(path, zone, options, sink);
+    read_watching(path, zone, options, None, sink)
+}
+
+/// The same; also says what may not stand together at the owners `suspects`.
+fn read_watching(
+    path: &Path,
+    zone: &Name,
+    options: &Options,
+    suspects: Option<Vec<Name>>,
+    sink: impl FnMut(RecordRef<'_>),
+) -> Outcome {
+    match (options.format, suspects) {
+        (Format::Raw, None) => raw::read(path, zone, options, sink),
+        (Format::Raw, Some(suspects)) => {
+            commit::conflicts_of_rrsets(zone, suspects, |sink| raw::read(path, zone, options, sink))
+        }
+        (Format::Text, suspects) => {
+            let mut reader = reader::Reader::new(zone, options, sink).watching(suspects);
+            reader.read_file(path);
+            reader.finish()
+        }
     }
-    let mut reader = reader::Reader::new(zone, options, sink);
-    reader.read_file(path);
-    reader.finish()
 }
 
 /// Reads a zone file that is in memory; `shown` stands for its name in diagnostics.
@@ -157,7 +173,19 @@ pub fn read_bytes(
     options: &Options,
     sink: impl FnMut(RecordRef<'_>),
 ) -> Outcome {
-    let mut reader = reader::Reader::new(zone, options, sink);
+    read_bytes_watching(bytes, shown, zone, options, None, sink)
+}
+
+/// The same; also says what may not stand together at the owners `suspects`.
+fn read_bytes_watching(
+    bytes: &[u8],
+    shown: &str,
+    zone: &Name,
+    options: &Options,
+    suspects: Option<Vec<Name>>,
+    sink: impl FnMut(RecordRef<'_>),
+) -> Outcome {
+    let mut reader = reader::Reader::new(zone, options, sink).watching(suspects);
     reader.read_bytes(bytes, shown.into(), zone.clone());
     reader.finish()
 }

@@ -307,7 +307,6 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             rdata,
             file: &self.shown,
             line: self.rrsets,
-            owner_line: self.rrsets,
             block: self.rrsets,
         });
     }

@@ -4,14 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::diagnostics::{Diagnostic, Kind, Near, Place, Severity};
-use super::lexer::{LexError, Lexer, Line};
+use super::commit::Commits;
+use super::diagnostics::{Diagnostic, Kind, Place, Severity};
+use super::lexer::{LexError, Lexer, Line, Quotes};
 use super::{Check, Options, Outcome, RecordRef};
 use crate::dns::rdata::{self, Token};
 use crate::dns::{Class, Name, RrType, name};
 
 /// How deep `$INCLUDE` may nest.
 const INCLUDE_DEPTH_MAX: usize = 32;
+/// BIND: so many octets of RDATA of one owner become part of the zone before the next ones are read.
+const UNCOMMITTED_BYTES_MAX: usize = 65_537;
 /// Longest TTL (RFC 2181 §8).
 const TTL_MAX: u32 = i32::MAX as u32;
 
@@ -28,38 +31,82 @@ pub(super) struct Reader<'s, F> {
     pub(super) warned_expired: bool,
     pub(super) warned_old_dnssec: bool,
     /// Set when reading on makes no sense.
-    stopped: bool,
+    pub(super) stopped: bool,
+    /// Set while the rest of a line is not worth reading.
+    pub(super) skipping: bool,
+    /// `$ORIGIN` has been read, and the next name is the origin.
+    pending_origin: bool,
+    /// `$INCLUDE` of this file has been read, and the next name is its origin.
+    pending_include: Option<Vec<u8>>,
+    /// Whether `$DATE` tells of a time in the past.
+    dated: bool,
+    /// Whether the current owner has NS records.
+    has_delegation: bool,
+    /// Octets of RDATA since records were last committed.
+    uncommitted: usize,
     /// The files being read, outermost first.
     stack: Vec<PathBuf>,
     rdata: Vec<u8>,
+    /// What may not stand together is looked for only if there is such.
+    commits: Option<Commits>,
+}
+
+/// Records of one owner, one after the other, which become part of the zone together.
+#[derive(Clone, Default)]
+pub(super) struct Run {
+    /// The owner in wire format; empty before the first one.
+    pub(super) owner: Vec<u8>,
+    /// The RRsets so far: type, covered type, TTL.
+    rrsets: Vec<(RrType, [u8; 2], u32)>,
+    /// The line of the last record.
+    last_line: u32,
 }
 
 /// What each file has of its own.
 pub(super) struct File {
     pub(super) name: Arc<str>,
     pub(super) origin: Name,
-    /// The current owner in wire format; empty before the first one.
-    pub(super) owner: Vec<u8>,
-    /// Whether the current owner is outside the zone.
+    pub(super) current: Run,
+    /// BIND: the addresses of the name servers just named stand between records of the current owner.
+    glue: Run,
+    in_glue: bool,
+    /// The targets of the NS records of the current owner, in wire format.
+    name_servers: Vec<Vec<u8>>,
+    /// Whether the owner is outside the zone.
     pub(super) drop: bool,
     /// Whether `$ORIGIN` stood right before.
     origin_changed: bool,
-    /// The line the current owner was last written on.
-    pub(super) owner_line: u32,
-    /// Counts the changes of the current owner.
-    pub(super) block: u32,
-    /// The RRsets of the current owner so far: type, covered type, TTL.
-    rrsets: Vec<(RrType, [u8; 2], u32)>,
 }
 
 impl File {
     pub(super) fn new(name: Arc<str>, origin: Name) -> File {
-        let (owner, rrsets) = (Vec::new(), Vec::new());
-        File { name, origin, owner, drop: false, origin_changed: false, owner_line: 0, block: 0, rrsets }
+        File {
+            name,
+            origin,
+            current: Run::default(),
+            glue: Run::default(),
+            in_glue: false,
+            name_servers: Vec::new(),
+            drop: false,
+            origin_changed: true,
+        }
+    }
+
+    /// The owner of the next record in wire format.
+    pub(super) fn owner(&self) -> &[u8] {
+        if self.in_glue { &self.glue.owner } else { &self.current.owner }
     }
 
     pub(super) fn owner_name(&self) -> Name {
-        Name::from_wire(&self.owner).unwrap_or_else(|_| self.origin.clone())
+        self.name_of(self.owner())
+    }
+
+    pub(super) fn name_of(&self, wire: &[u8]) -> Name {
+        Name::from_wire(wire).unwrap_or_else(|_| self.origin.clone())
+    }
+
+    fn run(&mut self) -> &mut Run {
+        if self.in_glue { &mut self.glue } else { &mut self.current }
     }
 }
 
@@ -89,8 +136,23 @@ impl Head {
     }
 }
 
-/// A line that is given up; what is wrong with it has been reported.
-pub(super) struct GiveUp;
+/// A line that is given up; what is wrong with it has been reported. Says how to read on.
+pub(super) enum GiveUp {
+    /// With the next line.
+    NextLine,
+    /// Where the lexer is, but not before the end of that line.
+    Skip,
+    /// Behind so many tokens of the line, but not before its end.
+    Behind(usize),
+    /// The same, where the end of the line was expected.
+    Extra(usize),
+    /// Behind the quote or zero octet that this token begins with, but not before the end of the line.
+    Special(usize),
+    /// The RDATA is wrong from this token of the line on.
+    Rdata { token: usize, reason: &'static str },
+    /// The RDATA is wrong because there is no token where the lexer has stopped.
+    RdataEnd { reason: &'static str },
+}
 
 pub(super) type Step<T> = Result<T, GiveUp>;
 
@@ -108,9 +170,21 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             warned_expired: false,
             warned_old_dnssec: false,
             stopped: false,
+            skipping: false,
+            pending_origin: false,
+            pending_include: None,
+            dated: false,
+            has_delegation: false,
+            uncommitted: 0,
             stack: Vec::new(),
             rdata: Vec::new(),
+            commits: None,
         }
+    }
+
+    /// Looks for records that may not stand together at these owners as well.
+    pub(super) fn watching(self, suspects: Option<Vec<Name>>) -> Reader<'s, F> {
+        Reader { commits: suspects.map(|suspects| Commits::of(self.zone.clone(), suspects)), ..self }
     }
 
     pub(super) fn finish(self) -> Outcome {
@@ -142,11 +216,31 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     /// Reads a file that is in memory already.
     pub(super) fn read_bytes(&mut self, bytes: &[u8], shown: Arc<str>, origin: Name) {
         let mut file = File::new(shown, origin);
+        self.lines(bytes, &mut file);
+        if !self.stopped {
+            self.commit_all(&mut file);
+        }
+    }
+
+    fn lines(&mut self, bytes: &[u8], file: &mut File) {
         let mut lexer = Lexer::new(bytes);
         let mut line = Line::default();
-        while !self.stopped && lexer.next_line(&mut line) {
-            // A line that is given up has been reported; the next one is read all the same.
-            let _ = self.line(&mut file, &mut line, lexer.file());
+        while !self.stopped {
+            if self.skipping {
+                self.skip_line(file, &mut lexer);
+                if self.skipping {
+                    break;
+                }
+            }
+            if !lexer.next_line(&mut line) {
+                break;
+            }
+            if let Err(how) = self.line(file, &mut lexer, &mut line) {
+                self.read_on(file, &mut lexer, &line, how);
+            }
+        }
+        if self.skipping && !self.stopped {
+            self.warn(file, Place::line(lexer.number()), Kind::NoFinalNewline { behind_record: false });
         }
     }
 
@@ -155,9 +249,8 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         self.outcome.push(Diagnostic { file: Arc::clone(&file.name), line, span, severity, kind });
     }
 
-    pub(super) fn error(&mut self, file: &File, place: Place, kind: Kind) -> GiveUp {
+    pub(super) fn error(&mut self, file: &File, place: Place, kind: Kind) {
         self.report(file, place, Severity::Error, kind);
-        GiveUp
     }
 
     pub(super) fn warn(&mut self, file: &File, place: Place, kind: Kind) {
@@ -165,41 +258,56 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     }
 
     /// The error that there is no token where one must be.
-    pub(super) fn missing(&mut self, file: &File, line: &Line<'_>) -> GiveUp {
-        let at = line.at(line.tokens.len());
-        match line.error {
-            Some(error) => self.error(file, at, Kind::Lexical(error.reason())),
-            None if line.ends_file => self.error(file, at, Kind::EndOfFile),
-            None => self.error(file, at, Kind::EndOfLine),
-        }
+    pub(super) fn missing(&mut self, file: &File, line: &Line<'_>, quotes: Quotes) -> GiveUp {
+        let index = line.tokens.len();
+        let at = line.on_first_line(index);
+        let noticed = line.end_number;
+        let kind = match line.error {
+            Some(LexError::Nul) => return self.special(file, line, index),
+            Some(error) if quotes == Quotes::Special && error.is_special() => {
+                return self.special(file, line, index);
+            }
+            Some(error) => Kind::Lexical { reason: error.reason(), noticed },
+            None if line.ends_file => Kind::EndOfFile { noticed },
+            // BIND: is behind the end of the line already.
+            None => Kind::EndOfLine { noticed: noticed.saturating_sub(1) },
+        };
+        self.error(file, at, kind);
+        GiveUp::Skip
+    }
+
+    /// The error that there is a quote or a zero octet.
+    fn special(&mut self, file: &File, line: &Line<'_>, index: usize) -> GiveUp {
+        self.error(file, line.on_first_line(index), Kind::Syntax("syntax error"));
+        GiveUp::Special(index)
     }
 
     /// An unquoted token in front of RDATA.
     pub(super) fn token<'a>(&mut self, file: &File, line: &Line<'a>, index: usize) -> Step<&'a [u8]> {
         match line.tokens.get(index) {
             Some(Token { text, quoted: false }) => Ok(text),
-            Some(_) => Err(self.error(file, line.at(index), Kind::Syntax("syntax error"))),
-            None => Err(self.missing(file, line)),
+            Some(_) => Err(self.special(file, line, index)),
+            None => Err(self.missing(file, line, Quotes::Special)),
         }
     }
 
     pub(super) fn expect_end(&mut self, file: &File, line: &Line<'_>, index: usize) -> Step<()> {
-        if line.tokens.len() > index {
-            return Err(self.error(file, line.at(index), Kind::Syntax("extra input text")));
+        match line.tokens.get(index) {
+            Some(Token { quoted: true, .. }) => return Err(self.special(file, line, index)),
+            None if line.error.is_some() => return Err(self.missing(file, line, Quotes::Special)),
+            None if !line.ends_file => return Ok(()),
+            _ => {}
         }
-        if line.error.is_some() {
-            return Err(self.missing(file, line));
-        }
-        if line.ends_file {
-            self.warn(file, line.at(index), Kind::NoFinalNewline { behind_record: true });
-        }
-        Ok(())
+        // BIND: the end of the file is not the end of a line here.
+        self.error(file, line.on_first_line(index), Kind::Syntax("extra input text"));
+        Err(GiveUp::Extra(index))
     }
 
-    fn line<'a>(&mut self, file: &mut File, line: &mut Line<'a>, bytes: &'a [u8]) -> Step<()> {
+    fn line<'a>(&mut self, file: &mut File, lexer: &mut Lexer<'a>, line: &mut Line<'a>) -> Step<()> {
         let Some(first) = line.tokens.first() else {
             if line.error.is_some() {
-                return Err(self.missing(file, line));
+                let quotes = if line.starts_blank { Quotes::Special } else { Quotes::Expected };
+                return Err(self.missing(file, line, quotes));
             }
             if line.ends_file && line.starts_blank {
                 self.warn(file, line.at(0), Kind::NoFinalNewline { behind_record: false });
@@ -207,63 +315,157 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             return Ok(());
         };
         if !line.starts_blank {
-            let first = first.text;
-            if first.starts_with(b"$") {
-                let directive = first.to_ascii_uppercase();
+            let text = first.text;
+            let mut name_at = 0;
+            if text.starts_with(b"$") {
+                let directive = text.to_ascii_uppercase();
                 match directive.as_slice() {
                     b"$TTL" => return self.default_ttl(file, line),
-                    b"$ORIGIN" => return self.origin(file, line),
-                    b"$INCLUDE" => return self.include(file, line),
+                    b"$DATE" => return self.date(file, line),
                     b"$GENERATE" => return self.generate(file, line),
+                    b"$ORIGIN" => {
+                        self.token(file, line, 1)?;
+                        self.pending_origin = true;
+                        name_at = 1;
+                    }
+                    b"$INCLUDE" => match self.included(file, line)? {
+                        (path, true) => {
+                            self.pending_include = Some(path);
+                            name_at = 2;
+                        }
+                        (path, false) => return self.include(file, line, &path, file.origin.clone()),
+                    },
                     _ => {
                         // BIND: says so, and then takes the line for a record.
-                        let text = String::from_utf8_lossy(first).into_owned();
-                        self.report(file, line.at(0), Severity::Error, Kind::UnknownDirective(text));
+                        let text = String::from_utf8_lossy(text).into_owned();
+                        self.error(file, line.at(0), Kind::UnknownDirective(text));
                     }
                 }
             }
-            self.new_owner(file, line, first)?;
+            if !self.name(file, lexer, line, name_at)? {
+                return Ok(());
+            }
         }
-        self.record(file, line, bytes)
+        self.record(file, line, lexer.file())
     }
 
-    fn new_owner(&mut self, file: &mut File, line: &Line<'_>, text: &[u8]) -> Step<()> {
-        let mut owner = std::mem::take(&mut self.rdata);
-        owner.clear();
-        let parsed = name::parse_into(text, Some(file.origin.as_wire()), &mut owner);
-        if let Err(error) = parsed {
-            self.rdata = owner;
-            return Err(self.error(file, line.at(0), Kind::Syntax(rdata::name_reason(error))));
+    /// A name in the first column, or behind a directive: an owner or an origin. Says whether a record follows.
+    ///
+    /// BIND: an origin that was missing behind its directive is taken from the next line that has a name.
+    fn name<'a>(
+        &mut self,
+        file: &mut File,
+        lexer: &mut Lexer<'a>,
+        line: &Line<'a>,
+        index: usize,
+    ) -> Step<bool> {
+        let text = line.tokens.get(index).map_or(&b""[..], |token| token.text);
+        let mut name = std::mem::take(&mut self.rdata);
+        name.clear();
+        if let Err(error) = name::parse_into(text, Some(file.origin.as_wire()), &mut name) {
+            self.rdata = name;
+            self.error(file, line.on_first_line(index), Kind::Syntax(rdata::name_reason(error)));
+            return Err(GiveUp::Behind(index + 1));
         }
-        file.owner_line = line.number;
-        if file.owner != owner {
-            std::mem::swap(&mut file.owner, &mut owner);
-            file.block += 1;
-            file.rrsets.clear();
-            file.drop = !name::is_at_or_below(&file.owner, self.zone.as_wire());
-            if self.options.check_wildcard != Check::Ignore
-                && name::labels(&file.owner).skip(1).any(|label| label == b"*")
+        let origin = |name: &[u8]| file.name_of(name);
+        if std::mem::take(&mut self.pending_origin) {
+            (file.origin, file.origin_changed) = (origin(&name), true);
+            self.rdata = name;
+            return self.expect_end(file, line, index + 1).map(|()| false);
+        }
+        if let Some(path) = self.pending_include.take() {
+            let origin = origin(&name);
+            self.rdata = name;
+            match self.expect_end(file, line, index + 1) {
+                // BIND: includes the file all the same, and loses its first line.
+                Err(GiveUp::Extra(extra)) => {
+                    lexer.rewind(line, extra);
+                    self.skipping = true;
+                }
+                end => end?,
+            }
+            return self.include(file, line, &path, origin).map(|()| false);
+        }
+        self.rdata = self.take_owner(file, line, name);
+        Ok(true)
+    }
+
+    /// Makes a name the owner; returns a buffer for the next one.
+    fn take_owner(&mut self, file: &mut File, line: &Line<'_>, mut owner: Vec<u8>) -> Vec<u8> {
+        if file.in_glue && file.glue.owner != owner {
+            self.commit(file);
+            file.in_glue = false;
+        }
+        if !file.in_glue && file.current.owner != owner {
+            if self.has_delegation
+                && file.name_servers.iter().any(|target| target.eq_ignore_ascii_case(&owner))
             {
+                file.in_glue = true;
+                std::mem::swap(&mut file.glue.owner, &mut owner);
+            } else {
+                self.commit(file);
+                std::mem::swap(&mut file.current.owner, &mut owner);
+                self.has_delegation = false;
+                file.name_servers.clear();
+                self.uncommitted = 0;
+            }
+            file.drop = !name::is_at_or_below(file.owner(), self.zone.as_wire());
+            let is_inner_wildcard = |owner| name::labels(owner).skip(1).any(|label| label == b"*");
+            if self.options.check_wildcard != Check::Ignore && is_inner_wildcard(file.owner()) {
                 self.warn(file, line.at(0), Kind::InnerWildcard(file.owner_name()));
             }
         }
-        self.rdata = owner;
         if file.drop {
-            self.warn(file, line.at(0), Kind::OutOfZone(file.owner_name()));
+            self.warn(file, line.on_first_line(0), Kind::OutOfZone(file.owner_name()));
         }
-        Ok(())
+        owner
     }
 
     fn default_ttl(&mut self, file: &File, line: &Line<'_>) -> Step<()> {
-        let text = self.token(file, line, 1)?;
+        let text = match self.token(file, line, 1) {
+            Ok(text) => text,
+            Err(how) => {
+                // BIND: a `$TTL` without a TTL counts as one all the same.
+                if matches!(how, GiveUp::Skip) {
+                    self.ttl = 0;
+                    self.default_ttl = self.default_ttl.or(Some(0));
+                }
+                return Err(how);
+            }
+        };
         match rdata::parse_ttl(text) {
             Ok(ttl) => self.ttl = self.limited(file, line.on_first_line(1), ttl),
             Err(_) => {
-                self.report(file, line.on_first_line(1), Severity::Error, Kind::BadTtl);
+                self.error(file, line.on_first_line(1), Kind::BadTtl);
                 self.ttl = 0;
             }
         }
         self.default_ttl = Some(self.ttl);
+        self.expect_end(file, line, 2)
+    }
+
+    /// `$DATE time`: when a cache was dumped. It changes nothing, but forbids `$INCLUDE`.
+    fn date(&mut self, file: &File, line: &Line<'_>) -> Step<()> {
+        let text = self.token(file, line, 1)?;
+        let seconds = match rdata::parse_date(text) {
+            Ok(seconds) => seconds,
+            Err(reason) => {
+                self.error(file, line.on_first_line(1), Kind::Syntax(reason));
+                0i64
+            }
+        };
+        let Ok(seconds) = u32::try_from(seconds) else {
+            self.stopped = true;
+            self.error(file, line.on_first_line(1), Kind::DateOutsideEpoch);
+            return Err(GiveUp::NextLine);
+        };
+        match self.options.now {
+            Some(now) if seconds > now => {
+                self.dated = false;
+                self.warn(file, line.on_first_line(1), Kind::DateInFuture);
+            }
+            now => self.dated = now != Some(seconds),
+        }
         self.expect_end(file, line, 2)
     }
 
@@ -275,60 +477,64 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         ttl
     }
 
-    fn origin(&mut self, file: &mut File, line: &Line<'_>) -> Step<()> {
-        let text = self.token(file, line, 1)?;
-        let origin = self.name(file, line, 1, text)?;
-        file.origin = origin;
-        file.origin_changed = true;
-        self.expect_end(file, line, 2)
-    }
-
-    fn name(&mut self, file: &File, line: &Line<'_>, index: usize, text: &[u8]) -> Step<Name> {
-        Name::parse(text, Some(&file.origin))
-            .map_err(|error| self.error(file, line.at(index), Kind::Syntax(rdata::name_reason(error))))
-    }
-
-    /// `$INCLUDE file [origin]`: origin and current owner are as before afterwards (RFC 1035 §5.1).
-    fn include(&mut self, file: &mut File, line: &Line<'_>) -> Step<()> {
-        let Some(path) = line.tokens.get(1) else { return Err(self.missing(file, line)) };
-        let path = rdata::unescape(path.text).unwrap_or(path.text.into());
-        let origin = match line.tokens.get(2) {
-            Some(_) => {
-                let text = self.token(file, line, 2)?;
-                let origin = self.name(file, line, 2, text)?;
-                self.expect_end(file, line, 3)?;
-                origin
-            }
+    /// The path behind `$INCLUDE`, and whether an origin follows.
+    fn included(&mut self, file: &mut File, line: &Line<'_>) -> Step<(Vec<u8>, bool)> {
+        self.commit_all(file);
+        if self.dated {
+            self.stopped = true;
+            self.error(file, line.on_first_line(0), Kind::IncludeWithDate);
+            return Err(GiveUp::NextLine);
+        }
+        let Some(path) = line.tokens.get(1) else { return Err(self.missing(file, line, Quotes::Expected)) };
+        // BIND: takes escapes for what they are, but for that of a quote in quotes.
+        let path = if path.quoted { unescape_quotes(path.text) } else { path.text.to_vec() };
+        match line.tokens.get(2) {
+            Some(_) => self.token(file, line, 2).map(|_| (path, true)),
+            None if line.error.is_some() => Err(self.missing(file, line, Quotes::Special)),
             None => {
-                self.expect_end(file, line, 2)?;
-                file.origin.clone()
+                if line.ends_file {
+                    self.warn(file, line.at(2), Kind::NoFinalNewline { behind_record: false });
+                }
+                Ok((path, false))
             }
-        };
-        let shown = String::from_utf8_lossy(&path).into_owned();
-        let path = PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&path));
-        let identity = identity(&path);
+        }
+    }
+
+    /// Reads a file as part of another: origin and current owner are as before afterwards (RFC 1035 §5.1).
+    fn include(&mut self, file: &mut File, line: &Line<'_>, path: &[u8], origin: Name) -> Step<()> {
+        let shown = String::from_utf8_lossy(path).into_owned();
+        let path = PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path));
         // BIND: a file that includes itself runs out of file descriptors.
+        let identity = identity(&path);
         if self.stack.len() >= INCLUDE_DEPTH_MAX || self.stack.contains(&identity) {
             let kind = Kind::Include { path: shown, reason: "too many open files" };
-            return Err(self.error(file, line.on_first_line(1), kind));
+            self.error(file, line.on_first_line(1), kind);
+            return Ok(());
         }
         match read(&path) {
             Ok(bytes) => {
+                let mut part = File::new(shown.into(), origin);
+                part.current.owner = file.owner().to_vec();
+                part.drop = file.drop;
+                part.origin_changed = file.origin_changed;
                 self.outcome.included.push(path);
                 self.stack.push(identity);
-                self.read_bytes(&bytes, shown.into(), origin);
+                self.lines(&bytes, &mut part);
+                if !self.stopped {
+                    self.commit_all(&mut part);
+                }
                 self.stack.pop();
-                Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
                 let included = File::new(shown.into(), origin);
-                Err(self.error(&included, Place::line(1), Kind::NotAFile))
+                self.error(&included, Place::line(1), Kind::NotAFile);
             }
             Err(error) => {
                 let kind = Kind::Include { path: shown, reason: unreadable(&error).result() };
-                Err(self.error(file, line.on_first_line(1), kind))
+                self.error(file, line.on_first_line(1), kind);
             }
         }
+        Ok(())
     }
 
     /// Reads `[TTL] [class]` in either order; the index of the token behind, and that token.
@@ -366,44 +572,56 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         let (found, at, text) = self.ttl_and_class(file, line, first)?;
         let Some(rtype) = rdata::from_mnemonic(text) else {
             let kind = Kind::UnknownType(String::from_utf8_lossy(text).into_owned());
-            return Err(self.error(file, line.at(at), kind));
+            self.error(file, line.on_first_line(at), kind);
+            return Err(GiveUp::Behind(at + 1));
         };
-        self.check_class(file, line, found.class)?;
+        self.check_class(file, line, found.class, at + 1)?;
         Ok(Head { ttl_at: found.ttl_at, rtype, type_at: at, rdata_at: at + 1 })
     }
 
-    /// Only class IN is served.
+    /// Only class IN is served. `read` tokens of the line have been read.
     pub(super) fn check_class(
         &mut self,
         file: &File,
         line: &Line<'_>,
         class: Option<(Class, usize)>,
+        read: usize,
     ) -> Step<()> {
         match class {
             Some((Class::IN, _)) | None => Ok(()),
-            Some((other, at)) => Err(self.error(file, line.on_first_line(at), Kind::WrongClass(other))),
+            Some((other, at)) => {
+                self.error(file, line.on_first_line(at), Kind::WrongClass(other));
+                Err(GiveUp::Behind(read))
+            }
         }
     }
 
     fn record<'a>(&mut self, file: &mut File, line: &mut Line<'a>, bytes: &'a [u8]) -> Step<()> {
         if line.starts_blank {
-            if file.owner.is_empty() {
-                return Err(self.error(file, line.at(0), Kind::NoOwner));
+            self.token(file, line, 0)?;
+            if file.current.owner.is_empty() {
+                self.error(file, line.at(0), Kind::NoOwner);
+                return Err(GiveUp::Behind(1));
             }
             if file.origin_changed {
-                let (owner, origin) = (file.owner_name(), file.origin.clone());
+                // BIND: names the current owner even if glue is what inherits.
+                let (owner, origin) = (file.name_of(&file.current.owner), file.origin.clone());
                 self.warn(file, line.at(0), Kind::InheritedOwner { owner, origin });
             }
+        } else {
+            self.token(file, line, 1)?;
         }
         file.origin_changed = false;
         let head = self.head(file, line, usize::from(!line.starts_blank))?;
-        self.check_place(file, line, &head)?;
+        self.has_delegation |= head.rtype == RrType::NS && !file.in_glue;
+        self.check_type(file, line, &head);
         if matches!(head.rtype, RrType::SVCB | RrType::HTTPS) {
             line.join_pairs(head.rdata_at, bytes);
         }
         if head.rtype == RrType::NS {
             self.check_ns(file, line, head.rdata_at)?;
         }
+        self.check_owner(file, line, &head);
         let mut octets = std::mem::take(&mut self.rdata);
         octets.clear();
         let done = self.rdata(file, line, &head, &mut octets);
@@ -414,38 +632,30 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     fn rdata(&mut self, file: &mut File, line: &Line<'_>, head: &Head, octets: &mut Vec<u8>) -> Step<()> {
         let tokens = &line.tokens[head.rdata_at..];
         let parsed = rdata::from_text(Class::IN, head.rtype, tokens, &file.origin, octets);
-        let failure = match (parsed, line.error) {
-            (Err(error), None) => Some((error.token, error.reason)),
-            (Err(error), Some(_)) if error.token < tokens.len() => Some((error.token, error.reason)),
-            (_, Some(error)) => Some((tokens.len(), error.reason())),
-            (Ok(()), None) => None,
-        };
-        if let Some((token, reason)) = failure {
-            let near = near(tokens.get(token), line);
-            let at = line.at(head.rdata_at + token);
-            return Err(self.error(file, at, Kind::Rdata { near, reason }));
+        if parsed.is_err() || line.error.is_some() {
+            return Err(self.wrong_rdata(file, line, head, parsed.err()));
         }
-        self.check_mx(file, line, head)?;
-        self.check_rdata_names(file, line, head, octets)?;
+        self.check_rdata(file, line, head, tokens.len(), Some(octets))?;
         if line.ends_file {
-            self.warn(file, line.at(line.tokens.len()), Kind::NoFinalNewline { behind_record: true });
+            let place = Place { line: line.end_number, ..line.at(line.tokens.len()) };
+            self.warn(file, place, Kind::NoFinalNewline { behind_record: true });
         }
         if file.drop {
             return Ok(());
         }
-        self.settle_ttl(file, line, head, octets)?;
+        self.check_place(file, line, head)?;
+        self.settle_ttl(file, line, head, octets);
         self.check_age(file, line, head, octets);
-        self.emit(file, line.number, head.rtype, octets)
+        self.keep_rrset_ttl(file, line, head, octets)?;
+        if head.rtype == RrType::NS && !file.in_glue {
+            file.name_servers.push(octets.clone());
+        }
+        self.emit(file, line.number, head.rtype, octets);
+        Ok(())
     }
 
     /// The TTL of a record: given, from `$TTL`, from SOA, or that of the record before, in this order.
-    pub(super) fn settle_ttl(
-        &mut self,
-        file: &mut File,
-        line: &Line<'_>,
-        head: &Head,
-        octets: &[u8],
-    ) -> Step<()> {
+    fn settle_ttl(&mut self, file: &File, line: &Line<'_>, head: &Head, octets: &[u8]) {
         match self.default_ttl {
             _ if head.ttl_at.is_some() => {}
             Some(ttl) => self.ttl = ttl,
@@ -463,60 +673,109 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             }
             None => {
                 self.ttl = 0;
-                return Err(self.error(file, line.on_first_line(head.type_at), Kind::NoTtl));
+                self.error(file, line.on_first_line(head.type_at), Kind::NoTtl);
             }
         }
+    }
+
+    /// All records of an RRset have the TTL of the first (RFC 2181 §5.2), and none a longer one than allowed.
+    fn keep_rrset_ttl(&mut self, file: &mut File, line: &Line<'_>, head: &Head, octets: &[u8]) -> Step<()> {
         // RRSIGs are of one RRset with those that cover the same type (RFC 4034 §3).
         let covered = match (head.rtype, octets) {
             (RrType::RRSIG | RrType::SIG, &[high, low, ..]) => [high, low],
             _ => [0, 0],
         };
-        let same = |rrset: &&(RrType, [u8; 2], u32)| rrset.0 == head.rtype && rrset.1 == covered;
-        match file.rrsets.iter().find(same) {
-            Some(&(_, _, prior)) if prior != self.ttl => {
+        let ttl = self.ttl;
+        let rrsets = &mut file.run().rrsets;
+        match rrsets.iter().find(|rrset| rrset.0 == head.rtype && rrset.1 == covered) {
+            Some(&(_, _, prior)) if prior != ttl => {
                 self.warn(file, line.on_first_line(head.ttl_or_type_at()), Kind::PriorTtl(prior));
                 self.ttl = prior;
             }
             Some(_) => {}
-            None => file.rrsets.push((head.rtype, covered, self.ttl)),
+            None => rrsets.push((head.rtype, covered, ttl)),
         }
         match self.options.max_ttl {
             Some(maximum) if self.ttl > maximum => {
                 // BIND: stops here. With a wrong maximum every record would be reported.
                 self.stopped = true;
                 let kind = Kind::TtlAboveMaximum { ttl: self.ttl, maximum };
-                Err(self.error(file, line.on_first_line(head.ttl_or_type_at()), kind))
+                self.error(file, line.on_first_line(head.ttl_or_type_at()), kind);
+                Err(GiveUp::NextLine)
             }
             _ => Ok(()),
         }
     }
 
-    pub(super) fn emit(&mut self, file: &File, line: u32, rtype: RrType, rdata: &[u8]) -> Step<()> {
-        self.outcome.records += 1;
-        (self.sink)(RecordRef {
-            owner: &file.owner,
-            rtype,
-            ttl: self.ttl,
-            rdata,
-            file: &file.name,
-            line,
-            owner_line: file.owner_line,
-            block: file.block,
-        });
-        Ok(())
+    fn emit(&mut self, file: &mut File, line: u32, rtype: RrType, rdata: &[u8]) {
+        self.hand_on(file, file.owner(), line, 1, rtype, rdata);
+        let in_glue = file.in_glue;
+        let run = file.run();
+        run.last_line = line;
+        if let Some(commits) = &mut self.commits {
+            commits.add(in_glue, &run.owner, rtype, rdata);
+        }
+        self.uncommitted += rdata.len();
+        if self.uncommitted > UNCOMMITTED_BYTES_MAX {
+            self.commit_all(file);
+        }
     }
-}
 
-pub(super) fn near(token: Option<&Token<'_>>, line: &Line<'_>) -> Near {
-    match token {
-        Some(token) if token.quoted => Near::Special,
-        Some(token) => Near::Word(String::from_utf8_lossy(token.text).into_owned()),
-        None => match line.error {
-            Some(LexError::OpenParentheses) => Near::EndOfFile,
-            Some(_) => Near::Special,
-            None if line.ends_file => Near::EndOfFile,
-            None => Near::EndOfLine,
-        },
+    fn hand_on(&mut self, file: &File, owner: &[u8], line: u32, block: u32, rtype: RrType, rdata: &[u8]) {
+        self.outcome.records += 1;
+        (self.sink)(RecordRef { owner, rtype, ttl: self.ttl, rdata, file: &file.name, line, block });
+    }
+
+    /// The records of the owner are complete: says which of them may not stand together.
+    fn commit(&mut self, file: &mut File) {
+        let in_glue = file.in_glue;
+        let run = file.run();
+        run.rrsets.clear();
+        let line = run.last_line;
+        let Some(commits) = &mut self.commits else { return };
+        for reason in commits.commit(in_glue, &run.owner) {
+            let kind = Kind::Conflict { owner: file.owner_name(), reason };
+            self.error(file, Place::line(line), kind);
+        }
+    }
+
+    /// The same for the current owner and glue.
+    fn commit_all(&mut self, file: &mut File) {
+        let in_glue = file.in_glue;
+        for which in [false, true] {
+            file.in_glue = which;
+            self.commit(file);
+        }
+        file.in_glue = in_glue;
+        file.name_servers.clear();
+        self.uncommitted = 0;
+    }
+
+    /// A record that `$GENERATE` has made is an owner of its own.
+    pub(super) fn commit_generated(
+        &mut self,
+        file: &File,
+        owner: &[u8],
+        line: &Line<'_>,
+        rtype: RrType,
+        rdata: &[u8],
+    ) {
+        self.hand_on(file, owner, line.number, 0, rtype, rdata);
+        let Some(commits) = &mut self.commits else { return };
+        for reason in commits.commit_one(owner, rtype, rdata) {
+            let kind = Kind::Conflict { owner: file.name_of(owner), reason };
+            self.error(file, line.on_first_line(2), kind);
+        }
+    }
+
+    pub(super) fn has_no_ttl(&self) -> bool {
+        !self.ttl_known && self.default_ttl.is_none()
+    }
+
+    pub(super) fn inherit_ttl(&mut self) {
+        if let Some(ttl) = self.default_ttl {
+            self.ttl = ttl;
+        }
     }
 }
 
@@ -541,6 +800,18 @@ pub(super) fn parse_class(text: &[u8]) -> Option<Class> {
         return None;
     }
     std::str::from_utf8(digits).ok()?.parse().ok().map(Class)
+}
+
+/// Takes the backslash from every escaped quote.
+fn unescape_quotes(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for (index, &byte) in text.iter().enumerate() {
+        if byte == b'"' && index > 0 {
+            out.pop();
+        }
+        out.push(byte);
+    }
+    out
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -64,7 +64,7 @@ fn parentheses_quotes_escapes_and_comments() {
     check("a TXT b\"c\"d\n", &["a.example. 3600 TXT \"b\" \"c\" \"d\""], &[]);
     check("\\097\\.b TXT x\n", &["a\\.b.example. 3600 TXT \"x\""], &[]);
     check("a HTTPS 1 . alpn=\"h2,h3\" port=1\n", &["a.example. 3600 HTTPS 1 . alpn=\"h2,h3\" port=1"], &[]);
-    check("a TXT b\x00c \u{fe}\n", &["a.example. 3600 TXT \"b\\000c\" \"\\195\\190\""], &[]);
+    check("a TXT b\\\x00c \u{fe}\n", &["a.example. 3600 TXT \"b\\000c\" \"\\195\\190\""], &[]);
 }
 
 #[test]
@@ -118,7 +118,8 @@ fn ttls_come_from_the_record_the_directive_the_soa_or_the_record_before() {
             vec!["f:2: using RFC1035 TTL semantics".to_owned()],
         )
     );
-    assert_eq!(said("a A 1.1.1.1\n"), (vec![], vec!["f:1: no TTL specified; zone rejected".to_owned()]));
+    let rejected = "f:1: no TTL specified; zone rejected".to_owned();
+    assert_eq!(said("a A 1.1.1.1\n"), (vec!["a.example. 0 A 1.1.1.1".to_owned()], vec![rejected]));
     check(
         "a 60 A 1.1.1.1\na 90 A 1.1.1.2\n",
         &["a.example. 60 A 1.1.1.1", "a.example. 60 A 1.1.1.2"],
@@ -152,24 +153,44 @@ fn the_reader_goes_on_after_every_error() {
         ("a FOO x", "f:4: unknown RR type 'FOO'"),
         ("a CH TXT x", "f:4: class 'CH' != zone class 'IN'"),
         ("a..b A 1.1.1.1", "dns_master_load: f:4: empty label"),
-        ("a \"A\" 1.1.1.1", "dns_master_load: f:4: syntax error"),
-        ("a SOA a b 1 2 3 4 5", "f:4: SOA record not at top of zone (a.example)"),
         ("@ DS 1 8 9 aa", "f:4: DS record at top of zone (example)"),
-        ("a MD b", "f:4: type 'MD': obsolete"),
-        (
-            "$TTL",
-            "dns_master_load: f:4: unexpected end of line\ndns_master_load: f:4: unexpected end of input",
-        ),
-        ("a", "dns_master_load: f:4: unexpected end of line\ndns_master_load: f:4: unexpected end of input"),
-        (
-            "a 60",
-            "dns_master_load: f:4: unexpected end of line\ndns_master_load: f:4: unexpected end of input",
-        ),
         ("$INCLUDE /nonexistent/x", "dns_master_load: f:4: /nonexistent/x: file not found"),
         ("$TTL 1h x", "dns_master_load: f:4: extra input text"),
     ] {
         check(&format!("{line}\nok 60 A 1.1.1.2\n"), &["ok.example. 60 A 1.1.1.2"], &[said]);
     }
+    check("a MD b\n", &["a.example. 3600 MD b.example."], &["f:4: type 'MD': obsolete"]);
+    // BIND: is behind the end of a line when it misses something there, and leaves out the next one.
+    let missing =
+        "dns_master_load: f:4: unexpected end of line\ndns_master_load: f:4: unexpected end of input";
+    for (line, said) in [
+        ("$TTL", missing),
+        ("a", missing),
+        ("a 60", missing),
+        ("a SOA a b 1 2 3 4 5", "f:4: SOA record not at top of zone (a.example)"),
+    ] {
+        check(
+            &format!("{line}\nlost 60 A 1.1.1.2\nok 60 A 1.1.1.2\n"),
+            &["ok.example. 60 A 1.1.1.2"],
+            &[said],
+        );
+    }
+    let quotes = "dns_master_load: f:4: isc_lex_gettoken() failed: unbalanced quotes\n\
+                  dns_master_load: f:4: unbalanced quotes";
+    check("a \"A\" 1.1.1.1\n", &[], &["dns_master_load: f:4: syntax error", quotes]);
+    check(
+        "a A 1.1.1.1 ) b A 1.1\n",
+        &[],
+        &[
+            "dns_rdata_fromtext: f:4: unbalanced parentheses",
+            "dns_rdata_fromtext: f:4: near '1.1': bad dotted quad",
+        ],
+    );
+    check(
+        "$ORIGIN a..b\nx\n@ A 1.1.1.1\n",
+        &["x.example. 3600 A 1.1.1.1"],
+        &["dns_master_load: f:4: empty label"],
+    );
     check(
         "$FOO bar\nok A 1.1.1.2\n",
         &["ok.example. 3600 A 1.1.1.2"],
@@ -297,18 +318,13 @@ fn included_files_have_an_origin_and_an_owner_of_their_own() {
             "sub.example. A",
             "z.sub.example. A",
             "b.example. TXT",
+            "b.example. A",
             "c.example. TXT"
         ]
     );
     let said: Vec<String> = outcome.diagnostics.iter().map(Diagnostic::to_string).collect();
-    let (blank, looped) = (path("blank"), path("loop"));
-    assert_eq!(
-        said,
-        [
-            format!("{blank}:1: no current owner name"),
-            format!("dns_master_load: {looped}:1: {looped}: too many open files"),
-        ]
-    );
+    let looped = path("loop");
+    assert_eq!(said, [format!("dns_master_load: {looped}:1: {looped}: too many open files"),]);
     assert_eq!(outcome.included.len(), 4);
 }
 

@@ -8,9 +8,11 @@ use crate::zonefile::{Kind, Near};
 pub(super) fn of_kind(kind: &Kind) -> String {
     let text = match kind {
         Kind::Rdata { near, reason } => return of_rdata(near, reason),
-        Kind::Syntax(reason) | Kind::Lexical(reason) | Kind::Generate(reason) => of_reason(reason),
-        Kind::EndOfLine => "the line ends too early: write [owner] [TTL] [class] type data",
-        Kind::EndOfFile => "the file ends in the middle of a line: write the rest of it, and a newline",
+        Kind::Syntax(reason) | Kind::Lexical { reason, .. } | Kind::Generate(reason) => of_reason(reason),
+        Kind::EndOfLine { .. } => "the line ends too early: write [owner] [TTL] [class] type data",
+        Kind::EndOfFile { .. } => {
+            "the file ends in the middle of a line: write the rest of it, and a newline"
+        }
         Kind::UnknownType(text) => return of_unknown_type(text),
         Kind::UnknownDirective(text) => return of_directive(text),
         Kind::BadTtl => "a TTL is a number of seconds, or numbers with units: 3600, 1h, 1d12h",
@@ -21,7 +23,11 @@ pub(super) fn of_kind(kind: &Kind) -> String {
             "a line that starts with a blank takes the owner of the record before, and there is none: write the \
              owner, or @ for the zone itself"
         }
-        Kind::NoTtl => "write $TTL in front of the first record, for example $TTL 1h",
+        Kind::DateOutsideEpoch | Kind::DateInFuture => {
+            "$DATE tells when a cache was dumped, as YYYYMMDDHHMMSS in UTC: a zone needs none, take it out"
+        }
+        Kind::IncludeWithDate => "$DATE belongs to cache dumps, which include nothing: take it out",
+        Kind::NoTtl | Kind::GenerateNoTtl => "write $TTL in front of the first record, for example $TTL 1h",
         Kind::SoaMinimum => "write $TTL in front of the SOA record to say what TTL records have by default",
         Kind::Rfc1035Ttl => {
             "this record takes the TTL of the one before it: write $TTL at the top of the file"

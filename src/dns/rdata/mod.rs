@@ -42,8 +42,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::{Class, Name, RrType, wire::Reader};
+pub(crate) use text::name_reason;
 pub use text::parse_ttl;
-pub(crate) use text::{name_reason, unescape_all as unescape};
 
 /// One token of presentation format, as the zone-file reader, nsupdate-like tools and tests give it:
 /// escapes are still in it.
@@ -170,6 +170,11 @@ pub fn mnemonic(rtype: RrType) -> Cow<'static, str> {
 /// Appends what [`mnemonic`] returns.
 pub fn write_mnemonic(rtype: RrType, out: &mut String) {
     print::write_type(rtype, out);
+}
+
+/// Reads YYYYMMDDHHmmSS as seconds since 1970; an error is BIND's result text.
+pub fn parse_date(text: &[u8]) -> Result<i64, &'static str> {
+    time::parse_date(text)
 }
 
 /// Appends a time of a signature as YYYYMMDDHHmmSS (RFC 4034 §3.2).

@@ -14,24 +14,32 @@ pub(super) fn parse(text: &[u8]) -> Result<u32, &'static str> {
     if text.len() <= 10 {
         return u32::try_from(number(text)).map_err(|_| "out of range");
     }
-    if text.len() != 14 {
+    // BIND: a date behind 2106 wraps around, as serial number arithmetic has it.
+    let seconds = parse_date(text)?;
+    if seconds < 0 { Err("out of range") } else { Ok(seconds as u32) }
+}
+
+/// Seconds since 1970 of YYYYMMDDHHmmSS; less than zero before.
+pub(super) fn parse_date(text: &[u8]) -> Result<i64, &'static str> {
+    if text.len() != 14 || !text.iter().all(u8::is_ascii_digit) {
         return Err("syntax error");
     }
-    let part = |from: usize, to: usize| number(&text[from..to]) as u8;
+    let number = |from: usize, to: usize| {
+        text[from..to].iter().fold(0u16, |number, digit| number * 10 + u16::from(digit - b'0'))
+    };
+    let part = |from: usize| number(from, from + 2) as u8;
     let calendar = || {
-        let month = Month::try_from(part(4, 6)).ok()?;
-        let date = Date::from_calendar_date(number(&text[..4]) as i32, month, part(6, 8)).ok()?;
+        let month = Month::try_from(part(4)).ok()?;
+        let date = Date::from_calendar_date(i32::from(number(0, 4)), month, part(6)).ok()?;
         // A leap second is the start of the next minute.
-        let (second, leap) = match part(12, 14) {
+        let (second, leap) = match part(12) {
             60 => (59, 1),
             second => (second, 0),
         };
-        let time = Time::from_hms(part(8, 10), part(10, 12), second).ok()?;
+        let time = Time::from_hms(part(8), part(10), second).ok()?;
         Some(date.with_time(time).assume_utc() + Duration::seconds(leap))
     };
-    // BIND: a date behind 2106 wraps around, as serial number arithmetic has it.
-    let seconds = calendar().map(OffsetDateTime::unix_timestamp).filter(|&seconds| seconds >= 0);
-    seconds.map(|seconds| seconds as u32).ok_or("out of range")
+    calendar().map(OffsetDateTime::unix_timestamp).ok_or("out of range")
 }
 
 /// Appends YYYYMMDDHHmmSS.
