@@ -30,6 +30,9 @@ enum Command {
     /// Checks a configuration, as named-checkconf does
     #[command(disable_help_flag = true)]
     Checkconf(Verbatim),
+    /// Shows or rewrites a journal of BIND, as named-journalprint does
+    #[command(disable_help_flag = true)]
+    Journalprint(Verbatim),
     /// A cluster in one process on loopback, to try things on
     Demo(Demo),
 }
@@ -61,7 +64,11 @@ fn main() -> ExitCode {
     match Arguments::parse_from(args).command {
         Command::Demo(demo) => exit(cli::demo::demo(&demo)),
         // Taken above; clap knows these commands for its help only.
-        Command::Named(_) | Command::Checkzone(_) | Command::Compilezone(_) | Command::Checkconf(_) => {
+        Command::Named(_)
+        | Command::Checkzone(_)
+        | Command::Compilezone(_)
+        | Command::Checkconf(_)
+        | Command::Journalprint(_) => {
             let _ = Arguments::command().print_help();
             ExitCode::FAILURE
         }

@@ -4,6 +4,7 @@
 //! than IN, and journal files of BIND that exist.
 
 mod dump;
+mod journal;
 mod options;
 mod resolver;
 mod telling;
@@ -13,7 +14,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use self::options::{Command, Exit, fail};
+use self::options::{Command, Exit};
 pub use self::options::{LONG_OPTIONS, OPTIONS};
 use self::telling::Telling;
 use crate::cli::explain::{Colours, Form};
@@ -83,11 +84,7 @@ impl Command {
         if self.debug {
             writeln!(stderr, r#"loading "{shown_zone}" from "{shown_file}" class "IN""#)?;
         }
-        if let Some(journal) = self.existing_journal() {
-            fail(stderr, format_args!("{}: journal files are not supported", journal.to_string_lossy()));
-            return Ok(1);
-        }
-        let (loaded, arrival) = self.load(&zone, telling)?;
+        let (loaded, mut arrival) = self.load(&zone, telling)?;
         let contents = {
             let mut sink = io::sink();
             let informational: &mut dyn Write = match (self.quiet, self.dumps_to_stdout()) {
@@ -95,7 +92,7 @@ impl Command {
                 (false, true) => stderr,
                 (false, false) => stdout,
             };
-            match self.report((shown_zone, &zone), shown_file, loaded, telling, informational)? {
+            match self.report((shown_zone, &zone), shown_file, (loaded, &mut arrival), telling, informational)? {
                 Some(contents) => contents,
                 None => return Ok(1),
             }
@@ -108,16 +105,6 @@ impl Command {
             writeln!(informational, "OK")?;
         }
         Ok(0)
-    }
-
-    fn existing_journal(&self) -> Option<OsString> {
-        let beside = || {
-            let mut path = self.file.clone()?;
-            path.push(".jnl");
-            Some(path)
-        };
-        let path = self.journal.clone()?.or_else(beside)?;
-        Path::new(&path).exists().then_some(path)
     }
 
     fn load(&self, zone: &Name, telling: &mut Telling) -> io::Result<(Loaded, Arrival)> {
@@ -141,7 +128,7 @@ impl Command {
         &self,
         (zone, apex): (&str, &Name),
         file: &str,
-        loaded: Loaded,
+        (loaded, arrival): (Loaded, &mut Arrival),
         telling: &mut Telling,
         out: &mut dyn Write,
     ) -> io::Result<Option<Contents>> {
@@ -153,13 +140,15 @@ impl Command {
             writeln!(out, "zone {zone}/IN: loading from master file {file} failed: {result}")?;
         }
         let mut contents = loaded.contents;
-        if loaded.outcome.first_error().is_none() {
+        if loaded.outcome.first_error().is_none() && self.roll_forward(zone, &mut contents, arrival, telling, out)? {
             let report = match &contents {
                 None => Report::missing_apex(loaded.has_ns),
                 Some(zone) => check::check_asking(zone, &self.checking, &mut resolver::resolve),
             };
             telling.report(&report, (zone, apex), self, out)?;
             contents = contents.filter(|_| report.fatal == 0);
+        } else {
+            contents = None;
         }
         match &contents {
             Some(contents) => {

@@ -1,7 +1,7 @@
 //! The commands: one file each.
 //!
 //! ```text
-//! argv[0], argv[1] ──► named | checkzone | compilezone | checkconf | demo ──► exit code
+//! argv[0], argv[1] ──► named | checkzone | compilezone | checkconf | journalprint | demo ──► exit code
 //! ```
 //!
 //! Commands that stand in for one of BIND's keep its options and its getopt rules ([`getopt`]) and are the
@@ -13,6 +13,7 @@ pub mod demo;
 pub mod explain;
 pub mod getopt;
 pub mod help;
+pub mod journalprint;
 pub mod logging;
 pub mod named;
 mod number;
@@ -26,6 +27,7 @@ pub fn bind_program(program: &str, args: &[OsString]) -> Option<i32> {
         "named-checkzone" => "checkzone",
         "named-compilezone" => "compilezone",
         "named-checkconf" => "checkconf",
+        "named-journalprint" => "journalprint",
         _ => return None,
     };
     run(command, program, args)
@@ -38,6 +40,7 @@ pub fn bind_command(command: &str, args: &[OsString]) -> Option<i32> {
         "checkzone" => "named-checkzone",
         "compilezone" => "named-compilezone",
         "checkconf" => "named-checkconf",
+        "journalprint" => "named-journalprint",
         _ => return None,
     };
     run(command, program, args)
@@ -48,6 +51,7 @@ fn run(command: &str, program: &str, args: &[OsString]) -> Option<i32> {
         "named" => Some(named::named(program, args)),
         "checkzone" | "compilezone" => Some(checkzone::checkzone(program, args)),
         "checkconf" => Some(checkconf::checkconf(program, args)),
+        "journalprint" => Some(journalprint::journalprint(program, args)),
         _ => None,
     }
 }

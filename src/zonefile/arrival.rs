@@ -124,7 +124,12 @@ impl Arrival {
 
     /// Notes a record of an RRset that is put into the zone by itself.
     pub(super) fn alone(&mut self, record: &RecordRef<'_>) {
-        add(&mut self.lists, record.owner, Pair::new(record.rtype, record.rdata));
+        self.rrset(record.owner, Pair::new(record.rtype, record.rdata));
+    }
+
+    /// Notes that an RRset is put into the zone by itself.
+    pub(super) fn rrset(&mut self, owner: &[u8], pair: Pair) {
+        add(&mut self.lists, owner, pair);
     }
 
     /// Notes that the file is at its end.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::journal_file::Failure;
 use crate::dns::{Class, Name, RrType, rdata};
 use crate::zone::check::{Finding, Glue, Missing, OutsideTrouble, Trouble};
 
@@ -194,6 +195,8 @@ pub enum Kind {
     Raw(&'static str),
     /// A file whose head is not that of a raw file.
     RawFormat(&'static str),
+    /// Something about a journal, in words.
+    Journal(String),
     /// Records that may not stand together.
     Conflict {
         /// Their owner.
@@ -257,6 +260,7 @@ impl Kind {
             Kind::SignatureExpired | Kind::OldDnssec | Kind::NoFinalNewline { .. } => "success",
             Kind::NotAFile => "not a file",
             Kind::RawFormat(_) => "not implemented",
+            Kind::Journal(_) => "failure",
         }
     }
 }
@@ -373,6 +377,7 @@ impl fmt::Display for Diagnostic {
             Kind::GenerateMeta(text) => write!(f, "$GENERATE: {file}:{line}: meta RR type '{text}'"),
             Kind::GenerateNoTtl => write!(f, "dns_master_load: {file}:{line}: no TTL specified"),
             Kind::Generate(reason) => write!(f, "$GENERATE: {file}:{line}: {reason}"),
+            Kind::Journal(text) => f.write_str(text),
             Kind::Raw(reason) | Kind::RawFormat(reason) => write!(f, "dns_master_load: {reason}"),
             Kind::Conflict { owner, reason } => {
                 write!(f, "{}{}: {reason}", Prefix(self), Bare(owner))
@@ -478,6 +483,64 @@ impl fmt::Display for Finding {
             Finding::NoNsec3Hash => f.write_str("no supported nsec3 hash algorithm"),
             Finding::Nsec3Iterations(iterations) => {
                 write!(f, "excessive NSEC3PARAM iterations {iterations} > 150")
+            }
+        }
+    }
+}
+
+/// Something to say about a journal of BIND, as BIND says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum JournalMessage {
+    /// The file cannot be opened, read or written.
+    Io { file: String, action: &'static str, reason: &'static str },
+    /// The file cannot be used at all.
+    OpenFailure { file: String, failure: Failure },
+    /// It does not begin as a journal does.
+    NotRecognized { file: String },
+    /// A transaction does not follow the one before.
+    UnexpectedSerial { file: String, expected: u32, found: u32 },
+    /// A transaction without records.
+    EmptyTransaction { file: String },
+    /// A record that is too small or too large to be one.
+    RecordSize { file: String, size: i32 },
+    /// Records go on behind the end.
+    Overflow { file: String },
+    /// A transaction does not begin with an SOA record.
+    NoInitialSoa { file: String },
+    /// Not all could be printed.
+    CannotPrint { file: String },
+    /// Records of one change have several TTLs.
+    TtlDiffers { owner: Name, rtype: RrType, from: u32, to: u32 },
+}
+
+impl fmt::Display for JournalMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JournalMessage::Io { file, action, reason } => write!(f, "{file}: {action}: {reason}"),
+            JournalMessage::OpenFailure { failure: Failure::NotFound, .. } => f.write_str("no journal"),
+            JournalMessage::OpenFailure { file, failure } => {
+                write!(f, "journal open failure: {failure}: {file}")
+            }
+            JournalMessage::NotRecognized { file } => write!(f, "{file}: journal format not recognized"),
+            JournalMessage::UnexpectedSerial { file, expected, found } => {
+                write!(f, "{file}: journal file corrupt: expected serial {expected}, got {found}")
+            }
+            JournalMessage::EmptyTransaction { file } => {
+                write!(f, "{file}: journal corrupt: empty transaction")
+            }
+            JournalMessage::RecordSize { file, size } => {
+                write!(f, "{file}: journal corrupt: impossible RR size ({size} bytes)")
+            }
+            JournalMessage::Overflow { file } => {
+                write!(f, "{file}: journal corrupt: possible integer overflow")
+            }
+            JournalMessage::NoInitialSoa { file } => {
+                write!(f, "{file}: journal file corrupt: missing initial SOA")
+            }
+            JournalMessage::CannotPrint { file } => write!(f, "{file}: cannot print: journal file corrupt"),
+            JournalMessage::TtlDiffers { owner, rtype, from, to } => {
+                write!(f, "'{}/{rtype}': TTL differs in rdataset, adjusting {from} -> {to}", Bare(owner))
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::cli::explain::{Colours, Form, Found, Sources, Subject, locate};
 use crate::dns::Name;
 use crate::zone::Contents;
 use crate::zone::check::{Finding, Report};
-use crate::zonefile::{self, Diagnostic, RecordRef, Severity};
+use crate::zonefile::{self, Diagnostic, Kind, RecordRef, Severity};
 
 /// What has been told, and what is needed to tell more.
 pub(super) struct Telling {
@@ -61,6 +61,13 @@ impl Telling {
         }
         let found = Found::of_diagnostic(diagnostic, &mut self.sources);
         self.tell(found, out)
+    }
+
+    /// Tells what was noticed of a journal.
+    pub(super) fn journal(&mut self, file: &str, text: String, out: &mut dyn Write) -> io::Result<()> {
+        let kind = Kind::Journal(text);
+        let diagnostic = Diagnostic { file: file.into(), line: 0, span: None, severity: Severity::Error, kind };
+        self.diagnostic(&diagnostic, out)
     }
 
     /// Tells what was found in the zone.
