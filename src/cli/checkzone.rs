@@ -1,7 +1,6 @@
 //! `checkzone` and `compilezone`: named-checkzone and named-compilezone 9.18.
 //!
-//! Options, messages, streams and exit codes are BIND's. Not supported, and refused aloud: classes other
-//! than IN, and journal files of BIND that exist.
+//! Options, messages, streams and exit codes are BIND's. Not supported, and refused aloud: classes other than IN.
 
 mod dump;
 mod journal;
@@ -92,7 +91,13 @@ impl Command {
                 (false, true) => stderr,
                 (false, false) => stdout,
             };
-            match self.report((shown_zone, &zone), shown_file, (loaded, &mut arrival), telling, informational)? {
+            match self.report(
+                (shown_zone, &zone),
+                shown_file,
+                (loaded, &mut arrival),
+                telling,
+                informational,
+            )? {
                 Some(contents) => contents,
                 None => return Ok(1),
             }
@@ -140,7 +145,9 @@ impl Command {
             writeln!(out, "zone {zone}/IN: loading from master file {file} failed: {result}")?;
         }
         let mut contents = loaded.contents;
-        if loaded.outcome.first_error().is_none() && self.roll_forward(zone, &mut contents, arrival, telling, out)? {
+        if loaded.outcome.first_error().is_none()
+            && self.roll_forward(zone, &mut contents, arrival, telling, out)?
+        {
             let report = match &contents {
                 None => Report::missing_apex(loaded.has_ns),
                 Some(zone) => check::check_asking(zone, &self.checking, &mut resolver::resolve),

@@ -174,6 +174,25 @@ pub const CHECKCONF: Help = Help {
     exit: "0 if the configuration can be used, and behind the usage, as BIND has it; 1 if there are errors.",
 };
 
+/// `journalprint --help`.
+pub const JOURNALPRINT: Help = Help {
+    usage: "[option ...] journal",
+    about: "Shows what a journal of BIND holds, or rewrites it, as named-journalprint of BIND 9.18 does. A journal that \
+            is rewritten is replaced as a whole, once the new one is on the disk.",
+    options: &[
+        entry(
+            "-c",
+            "serial",
+            "Compacts the journal: drops transactions older than this serial, as far as it stays above 4 KiB.",
+        ),
+        entry("-d", "", "Downgrades the journal to the format that BIND before 9.16.12 reads."),
+        entry("-u", "", "Upgrades the journal to the present format."),
+        entry("-x", "", "Shows the header, the index and the head of every transaction, too."),
+        entry("--help", "", "Prints this."),
+    ],
+    exit: "0 if all of the journal was shown or rewritten; 1 otherwise.",
+};
+
 impl Help {
     /// The text for `program`.
     pub fn text(&self, program: &str) -> String {

@@ -8,9 +8,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::getopt::{self, Step};
+use super::help;
 use super::number::strtoul;
 use crate::zonefile::JournalMessage;
 use crate::zonefile::journal_file::{Compaction, Failure, Heads, Journal, compact};
+
+/// The options of named-journalprint, as its getopt has them.
+pub const OPTIONS: &str = "c:dux";
+/// What there is besides.
+pub const LONG_OPTIONS: &[&str] = &["help"];
 
 /// Runs the command; `program` is what its messages call it. Returns the exit code.
 pub fn journalprint(program: &str, args: &[OsString]) -> i32 {
@@ -39,7 +45,7 @@ fn execute(
     stderr: &mut dyn Write,
 ) -> io::Result<i32> {
     let mut command = Command { heads: Heads::Hidden, upgrades: false, downgrades: false, before: None };
-    let mut options = getopt::Options::new("c:dux", args);
+    let mut options = getopt::Options::new(OPTIONS, args).with_long(LONG_OPTIONS);
     let usage = format!("Usage: {program} [-dux] journal");
     for step in options.by_ref() {
         match step {
@@ -50,6 +56,10 @@ fn execute(
                     return Ok(1);
                 }
             },
+            Step::Long(_) => {
+                write!(stdout, "{}", help::JOURNALPRINT.text(program))?;
+                return Ok(0);
+            }
             Step::Flag(b'd') => command.downgrades = true,
             Step::Flag(b'u') => command.upgrades = true,
             Step::Flag(_) => command.heads = Heads::Shown,

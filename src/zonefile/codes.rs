@@ -51,6 +51,7 @@ impl Kind {
             Kind::Include { .. } => "include-unreadable",
             Kind::Unreadable(_) => "file-unreadable",
             Kind::NotAFile => "not-a-file",
+            Kind::Journal(_) => "journal",
             Kind::GenerateRange(_) => "bad-generate-range",
         })
     }

@@ -66,7 +66,8 @@ impl Telling {
     /// Tells what was noticed of a journal.
     pub(super) fn journal(&mut self, file: &str, text: String, out: &mut dyn Write) -> io::Result<()> {
         let kind = Kind::Journal(text);
-        let diagnostic = Diagnostic { file: file.into(), line: 0, span: None, severity: Severity::Error, kind };
+        let diagnostic =
+            Diagnostic { file: file.into(), line: 0, span: None, severity: Severity::Error, kind };
         self.diagnostic(&diagnostic, out)
     }
 

@@ -85,6 +85,9 @@ pub(super) fn of_kind(kind: &Kind) -> String {
         Kind::GenerateType(text) => return of_unknown_type(text),
         Kind::GenerateMeta(_) => "$GENERATE makes records of types that a zone can have",
         Kind::Conflict { reason, .. } => of_reason(reason),
+        Kind::Journal(_) => {
+            "a journal goes with one zone file: leave out -j, or take the file that named wrote beside the journal"
+        }
         Kind::Raw(_) | Kind::RawFormat(_) => {
             "the file is damaged, or not in raw format: make it again with compilezone -F raw"
         }
