@@ -105,6 +105,8 @@ impl Command {
         if let Err(Exit(code)) = self.write(shown_zone, &contents, &arrival, stdout, stderr)? {
             return Ok(code);
         }
+        // The process ends soon: to give back a million blocks one by one would only take time.
+        std::mem::forget(contents);
         if !self.quiet {
             let informational: &mut dyn Write = if self.dumps_to_stdout() { stderr } else { stdout };
             writeln!(informational, "OK")?;

@@ -12,7 +12,7 @@
 use super::contents::{Contents, Tries};
 use super::key::Window;
 use super::leaf::{Draft, Leaf, LeafWriter, covered_type, rrset_order, sort_and_dedup};
-use super::trie::{Entry, Sorted, sort};
+use super::trie::{Entries, Entry, Sorted};
 use crate::dns::name::{is_at_or_below, wire_len};
 use crate::dns::{Name, RrType};
 
@@ -36,7 +36,9 @@ pub struct Builder {
     run: Vec<RunRecord>,
     /// Their RDATA.
     rdata: Vec<u8>,
-    entries: Vec<Entry>,
+    entries: Entries,
+    /// How many there are.
+    owners: u32,
     records: u64,
     /// Owners that are a wildcard or below one.
     wildcards: u64,
@@ -60,7 +62,8 @@ impl Builder {
             owner: Vec::new(),
             run: Vec::new(),
             rdata: Vec::new(),
-            entries: Vec::new(),
+            entries: Entries::default(),
+            owners: 0,
             records: 0,
             wildcards: 0,
             writer: LeafWriter::default(),
@@ -83,7 +86,7 @@ impl Builder {
         ttl: u32,
         rdata: &[u8],
     ) -> Result<(), BuildError> {
-        if self.owner != owner_wire {
+        if self.owner != owner_wire || owner_wire.is_empty() {
             self.change_owner(owner_wire)?;
         }
         let start = self.rdata.len();
@@ -116,10 +119,9 @@ impl Builder {
     /// What there is so far, and the owners that are marked, in canonical order.
     pub fn finish_marked(mut self) -> (Contents, Vec<Name>) {
         self.flush();
-        sort(&mut self.entries);
         let (mut root, mut hashed) = (Sorted::default(), Sorted::default());
         let mut marked = Vec::new();
-        let mut entries = std::mem::take(&mut self.entries).into_iter().peekable();
+        let mut entries = std::mem::take(&mut self.entries).into_sorted().peekable();
         while let Some(mut entry) = entries.next() {
             let mut more = Vec::new();
             while let Some(next) = entries.next_if(|next| is_same_owner(&entry, next)) {
@@ -183,11 +185,12 @@ impl Builder {
         self.wildcards += u64::from(leaf.has_asterisk());
         self.entries.push(Entry {
             window: Window::first(leaf.relative()),
-            sequence: self.entries.len() as u32,
+            sequence: self.owners,
             marked: (self.mark)(&leaf),
             hashed: leaf.is_hashed(),
             leaf,
         });
+        self.owners = self.owners.saturating_add(1);
     }
 
     /// Makes one leaf of those of one owner, the first of which gives the case of its name.

@@ -15,7 +15,7 @@
 
 mod sorted;
 
-pub(super) use sorted::{Entry, Sorted, sort};
+pub(super) use sorted::{Entries, Entry, Sorted};
 
 use super::key::{Key, NOBYTE};
 use super::leaf::Leaf;

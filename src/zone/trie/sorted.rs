@@ -8,6 +8,11 @@
 use super::{Branch, Node};
 use crate::zone::key::{Key, WINDOW_CODES, Window};
 use crate::zone::leaf::Leaf;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::iter::Peekable;
+use std::vec::IntoIter;
 use triomphe::ThinArc;
 
 /// A trie under construction. See the module.
@@ -94,15 +99,97 @@ pub(in crate::zone) struct Entry {
     pub(in crate::zone) leaf: Leaf,
 }
 
-/// Sorts entries by key, those of the same key by sequence.
+/// How many entries are sorted at a time: 2 MiB. Tests have several chunks with few entries.
+const CHUNK_ENTRIES: usize = if cfg!(test) { 16 } else { 1 << 16 };
+
+/// Entries in chunks, each of which is sorted as soon as it is full.
 ///
 /// Nearly all keys differ in their first window, so that the leaves need not be looked at.
-pub(in crate::zone) fn sort(entries: &mut [Entry]) {
-    entries.sort_unstable_by_key(|entry| (entry.window, entry.sequence));
-    for group in entries.chunk_by_mut(|a, b| a.window == b.window) {
-        if group.len() > 1 && !group[0].window.has_end() {
-            sort_group(group);
+#[derive(Default)]
+pub(in crate::zone) struct Entries {
+    sorted: Vec<Vec<Entry>>,
+    chunk: Vec<Entry>,
+}
+
+impl Entries {
+    /// Adds an entry; the sequence number of an entry is larger than those of entries before it.
+    pub(in crate::zone) fn push(&mut self, entry: Entry) {
+        if self.chunk.len() == CHUNK_ENTRIES {
+            self.sort_chunk(Vec::with_capacity(CHUNK_ENTRIES));
         }
+        self.chunk.push(entry);
+    }
+
+    fn sort_chunk(&mut self, next: Vec<Entry>) {
+        self.chunk.sort_unstable_by_key(|entry| (entry.window, entry.sequence));
+        self.sorted.push(std::mem::replace(&mut self.chunk, next));
+    }
+
+    /// All entries by key, those of the same key by sequence.
+    pub(in crate::zone) fn into_sorted(mut self) -> Merge {
+        self.sort_chunk(Vec::new());
+        let chunks: Vec<_> = self.sorted.into_iter().map(|chunk| chunk.into_iter().peekable()).collect();
+        let mut merge = Merge { chunks, heads: BinaryHeap::new(), group: Vec::new().into_iter() };
+        for index in 0..merge.chunks.len() {
+            let head = merge.head(index);
+            merge.heads.extend(head);
+        }
+        merge
+    }
+}
+
+/// Iterator over the entries of all chunks. See [`Entries::into_sorted`].
+pub(in crate::zone) struct Merge {
+    chunks: Vec<Peekable<IntoIter<Entry>>>,
+    /// The first entry of each chunk that has one left.
+    heads: BinaryHeap<Reverse<Head>>,
+    /// Entries whose first windows are the same, in order.
+    group: IntoIter<Entry>,
+}
+
+/// Window and sequence number of an entry, and its chunk.
+type Head = (Window, u32, usize);
+
+impl Merge {
+    fn head(&mut self, chunk: usize) -> Option<Reverse<Head>> {
+        self.chunks[chunk].peek().map(|entry| Reverse((entry.window, entry.sequence, chunk)))
+    }
+
+    /// The next entry by window and sequence, if its window is this one.
+    fn pop(&mut self, window: Option<Window>) -> Option<Entry> {
+        let &Reverse((head, _, chunk)) = self.heads.peek()?;
+        if window.is_some_and(|window| window != head) {
+            return None;
+        }
+        let entry = self.chunks[chunk].next();
+        let next = self.head(chunk);
+        let mut top = self.heads.peek_mut()?;
+        match next {
+            Some(next) => *top = next,
+            None => _ = PeekMut::pop(top),
+        }
+        entry
+    }
+}
+
+impl Iterator for Merge {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        if let Some(entry) = self.group.next() {
+            return Some(entry);
+        }
+        let entry = self.pop(None)?;
+        if entry.window.has_end() {
+            return Some(entry);
+        }
+        let window = Some(entry.window);
+        let Some(second) = self.pop(window) else { return Some(entry) };
+        let mut group = vec![entry, second];
+        group.extend(std::iter::from_fn(|| self.pop(window)));
+        sort_group(&mut group);
+        self.group = group.into_iter();
+        self.group.next()
     }
 }
 
