@@ -4,7 +4,7 @@
 //! written, and is the same zone when it is read again.
 
 use trimaran::config::{self, Secrets};
-use trimaran::dns::Name;
+use trimaran::dns::{Class, Name};
 use trimaran::zone::check;
 use trimaran::zonefile::{self, Check, Format, Kind, Loaded, Options};
 
@@ -53,6 +53,7 @@ impl Reader {
 fn options(strictness: usize) -> Options {
     let check = if strictness.is_multiple_of(2) { Check::Warn } else { Check::Fail };
     Options {
+        class: Class::IN,
         format: Format::Text,
         check_names: check,
         check_mx: check,
@@ -80,7 +81,7 @@ fn zone(input: &[u8]) -> Result<Work, String> {
     let Some(contents) = &loaded.contents else { return Ok(Work { records: loaded.outcome.records }) };
     let _ = check::check(contents, &check::Options::default());
     let mut text = Vec::new();
-    zonefile::write_zone(contents, &mut text).map_err(|error| format!("not written: {error}"))?;
+    zonefile::write_zone(contents, Class::IN, &mut text).map_err(|error| format!("not written: {error}"))?;
     let copy = zonefile::load_bytes(&text, "copy", &apex, &lenient());
     if copy.outcome.diagnostics.iter().any(|diagnostic| only_generated(&diagnostic.kind)) {
         return Ok(Work { records: loaded.outcome.records });
@@ -91,7 +92,8 @@ fn zone(input: &[u8]) -> Result<Work, String> {
     }
     let mut rewritten = Vec::new();
     let copied = copy.contents.as_ref().ok_or("the copy is no zone")?;
-    zonefile::write_zone(copied, &mut rewritten).map_err(|error| format!("not written: {error}"))?;
+    zonefile::write_zone(copied, Class::IN, &mut rewritten)
+        .map_err(|error| format!("not written: {error}"))?;
     if text != rewritten {
         return Err(format!("written differently the second time:\n{}", lossy(&rewritten)));
     }

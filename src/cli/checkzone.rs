@@ -81,7 +81,7 @@ impl Command {
     ) -> io::Result<i32> {
         let Ok(zone) = Name::parse(self.zone.as_bytes(), Some(&Name::root())) else { return Ok(1) };
         if self.debug {
-            writeln!(stderr, r#"loading "{shown_zone}" from "{shown_file}" class "IN""#)?;
+            writeln!(stderr, r#"loading "{shown_zone}" from "{shown_file}" class "{}""#, self.class_text)?;
         }
         let (loaded, mut arrival) = self.load(&zone, telling)?;
         let contents = {
@@ -139,12 +139,13 @@ impl Command {
         telling: &mut Telling,
         out: &mut dyn Write,
     ) -> io::Result<Option<Contents>> {
+        let class = self.reading.class;
         for diagnostic in &loaded.outcome.diagnostics {
             telling.diagnostic(diagnostic, out)?;
         }
         if let Some(error) = loaded.outcome.first_error() {
             let result = error.kind.result();
-            writeln!(out, "zone {zone}/IN: loading from master file {file} failed: {result}")?;
+            writeln!(out, "zone {zone}/{class}: loading from master file {file} failed: {result}")?;
         }
         let mut contents = loaded.contents;
         if loaded.outcome.first_error().is_none()
@@ -163,9 +164,9 @@ impl Command {
             Some(contents) => {
                 telling.loaded(contents);
                 let signed = if check::is_signed(contents) { " (DNSSEC signed)" } else { "" };
-                writeln!(out, "zone {zone}/IN: loaded serial {}{signed}", contents.serial())?;
+                writeln!(out, "zone {zone}/{class}: loaded serial {}{signed}", contents.serial())?;
             }
-            None => writeln!(out, "zone {zone}/IN: not loaded due to errors.")?,
+            None => writeln!(out, "zone {zone}/{class}: not loaded due to errors.")?,
         }
         Ok(contents)
     }

@@ -26,7 +26,7 @@ impl Kind {
             Kind::DateOutsideEpoch => "date-outside-epoch",
             Kind::DateInFuture => "date-in-future",
             Kind::IncludeWithDate => "include-with-date",
-            Kind::WrongClass(_) => "wrong-class",
+            Kind::WrongClass { .. } => "wrong-class",
             Kind::NoOwner => "no-owner",
             Kind::NoTtl | Kind::GenerateNoTtl => "no-ttl",
             Kind::SoaMinimum => "ttl-from-soa",

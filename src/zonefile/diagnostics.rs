@@ -114,7 +114,12 @@ pub enum Kind {
     /// `$INCLUDE` behind `$DATE`; nothing more is read.
     IncludeWithDate,
     /// A record of a class that is not the zone's.
-    WrongClass(Class),
+    WrongClass {
+        /// Its class.
+        found: Class,
+        /// The zone's.
+        zone: Class,
+    },
     /// A record without an owner before the first owner.
     NoOwner,
     /// No TTL is known.
@@ -241,7 +246,7 @@ impl Kind {
             Kind::UnknownDirective(_) | Kind::GenerateRange(_) | Kind::IncludeWithDate => "syntax error",
             Kind::BadTtl => "bad ttl",
             Kind::DateOutsideEpoch | Kind::DateInFuture => "unexpected error",
-            Kind::WrongClass(_) => "bad class",
+            Kind::WrongClass { .. } => "bad class",
             Kind::NoOwner => "no owner",
             Kind::NoTtl | Kind::GenerateNoTtl | Kind::SoaMinimum | Kind::Rfc1035Ttl | Kind::PriorTtl(_) => {
                 "no ttl"
@@ -322,7 +327,9 @@ impl fmt::Display for Diagnostic {
             Kind::IncludeWithDate => {
                 write!(f, "dns_master_load: {file}:{line}: $INCLUDE may not be used with $DATE")
             }
-            Kind::WrongClass(class) => write!(f, "{file}:{line}: class '{class}' != zone class 'IN'"),
+            Kind::WrongClass { found, zone } => {
+                write!(f, "{file}:{line}: class '{found}' != zone class '{zone}'")
+            }
             Kind::NoOwner => write!(f, "{file}:{line}: no current owner name"),
             Kind::NoTtl => write!(f, "{file}:{line}: no TTL specified; zone rejected"),
             Kind::SoaMinimum => write!(f, "{file}:{line}: no TTL specified; using SOA MINTTL instead"),

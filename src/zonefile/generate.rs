@@ -10,7 +10,7 @@ use super::RecordRef;
 use super::diagnostics::Kind;
 use super::lexer::{LexError, Lexer, Line, Quotes};
 use super::reader::{File, Reader, Step};
-use crate::dns::{Class, RrType, name, rdata};
+use crate::dns::{RrType, name, rdata};
 
 /// Numbers from `start` to `stop`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +208,8 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             made.join_pairs(0, lexer.file());
         }
         let mut octets = Vec::new();
-        let parsed = rdata::from_text(Class::IN, template.rtype, &made.tokens, &file.origin, &mut octets);
+        let parsed =
+            rdata::from_text(self.options.class, template.rtype, &made.tokens, &file.origin, &mut octets);
         let reason = parsed.map_err(|error| error.reason).err().or(made.error.map(LexError::reason));
         if let Some(reason) = reason {
             return Err(in_rdata(reason));

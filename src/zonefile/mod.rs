@@ -45,10 +45,11 @@ pub use arrival::Arrival;
 pub use checked::{Checked, load_checked};
 pub use diagnostics::{Diagnostic, JournalMessage, Kind, Near, Severity, Span};
 pub use load::{Loaded, load, load_bytes, load_bytes_with_arrival, load_with_arrival};
+pub use reader::parse_class;
 pub use relative::write_zone_relative;
 pub use writer::{write_record, write_zone};
 
-use crate::dns::{Name, RrType};
+use crate::dns::{Class, Name, RrType};
 
 /// What a zone file is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -63,6 +64,8 @@ pub enum Format {
 /// How a file is read, and how strictly.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The class of the zone, which its records may repeat.
+    pub class: Class,
     /// What it is written in.
     pub format: Format,
     /// Owners and targets that are not host names (check-names).
@@ -84,6 +87,7 @@ impl Default for Options {
     fn default() -> Options {
         let warn = Check::Warn;
         Options {
+            class: Class::IN,
             format: Format::Text,
             check_names: warn,
             check_mx: warn,

@@ -48,8 +48,10 @@ pub enum Version {
 }
 
 /// What the header of a file to be written says.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Header {
+    /// The class of the zone.
+    pub class: Class,
     /// Its layout.
     pub version: Version,
     /// When it is written, in seconds since 1970.
@@ -246,7 +248,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     fn records(&mut self, piece: &mut Piece<'_>) -> Result<(), Kind> {
         let head = &piece.bytes[piece.at..piece.at + HEAD_BYTES];
         piece.at += HEAD_BYTES;
-        if be16(head, 0) != Class::IN.0 {
+        if be16(head, 0) != self.options.class.0 {
             return Err(Kind::Raw("bad class"));
         }
         let (rtype, ttl, count) = (RrType(be16(head, 2)), be32(head, 6), be32(head, 10));
@@ -271,7 +273,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             piece.begin_record();
             let length = piece.length()?;
             let octets = piece.take(length)?;
-            if rdata::check(Class::IN, rtype, octets).is_err() {
+            if rdata::check(self.options.class, rtype, octets).is_err() {
                 return Err(Kind::Raw("unexpected end of input"));
             }
             if is_kept {
@@ -333,17 +335,17 @@ pub fn write_zone(
         arrival.sort(&mut rrsets);
         octets.clear();
         for rrset in &rrsets {
-            append(rrset, &mut octets);
+            append(rrset, header.class, &mut octets);
         }
         out.write_all(&octets)
     })
 }
 
-fn append(rrset: &Rrset, out: &mut Vec<u8>) {
+fn append(rrset: &Rrset, class: Class, out: &mut Vec<u8>) {
     let start = out.len();
     let Pair { rtype, covered } = Pair::of(rrset);
     out.extend_from_slice(&[0; LENGTH_BYTES]);
-    for number in [Class::IN.0, rtype.0, covered.0] {
+    for number in [class.0, rtype.0, covered.0] {
         out.extend_from_slice(&number.to_be_bytes());
     }
     out.extend_from_slice(&rrset.ttl.to_be_bytes());
@@ -372,7 +374,7 @@ mod tests {
 
     fn raw(version: Version) -> Vec<u8> {
         let (loaded, arrival) = load_bytes_with_arrival(ZONE.as_bytes(), "f", &apex(), &Options::default());
-        let header = Header { version, dump_time: 1, source_serial: Some(9) };
+        let header = Header { class: Class::IN, version, dump_time: 1, source_serial: Some(9) };
         let mut out = Vec::new();
         write_zone(&loaded.contents.expect("a zone"), &header, &arrival, &mut out)
             .expect("memory is written");

@@ -579,7 +579,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         Ok(Head { ttl_at: found.ttl_at, rtype, type_at: at, rdata_at: at + 1 })
     }
 
-    /// Only class IN is served. `read` tokens of the line have been read.
+    /// A zone is of one class (RFC 1035 §5.2). `read` tokens of the line have been read.
     pub(super) fn check_class(
         &mut self,
         file: &File,
@@ -588,9 +588,12 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         read: usize,
     ) -> Step<()> {
         match class {
-            Some((Class::IN, _)) | None => Ok(()),
-            Some((other, at)) => {
-                self.error(file, line.on_first_line(at), Kind::WrongClass(other));
+            None => Ok(()),
+            // BIND: class 0 is as none.
+            Some((found, _)) if found == self.options.class || found == Class(0) => Ok(()),
+            Some((found, at)) => {
+                let kind = Kind::WrongClass { found, zone: self.options.class };
+                self.error(file, line.on_first_line(at), kind);
                 Err(GiveUp::Behind(read))
             }
         }
@@ -631,7 +634,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
 
     fn rdata(&mut self, file: &mut File, line: &Line<'_>, head: &Head, octets: &mut Vec<u8>) -> Step<()> {
         let tokens = &line.tokens[head.rdata_at..];
-        let parsed = rdata::from_text(Class::IN, head.rtype, tokens, &file.origin, octets);
+        let parsed = rdata::from_text(self.options.class, head.rtype, tokens, &file.origin, octets);
         if parsed.is_err() || line.error.is_some() {
             return Err(self.wrong_rdata(file, line, head, parsed.err()));
         }
@@ -780,7 +783,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
 }
 
 /// A class by its mnemonic or as CLASSnnn (RFC 3597 §5).
-pub(super) fn parse_class(text: &[u8]) -> Option<Class> {
+pub fn parse_class(text: &[u8]) -> Option<Class> {
     // Most tokens here are types or TTLs, which differ in length or in the first letter.
     let is = |mnemonic: &[u8]| mnemonic.eq_ignore_ascii_case(text);
     match (text.len(), text.first()?) {

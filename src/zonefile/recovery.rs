@@ -13,7 +13,6 @@ use super::RecordRef;
 use super::diagnostics::{Kind, Near, Place};
 use super::lexer::{LexError, Lexed, Lexer, Line, Quotes};
 use super::reader::{File, GiveUp, Head, Reader};
-use crate::dns::Class;
 use crate::dns::rdata::{self, RdataTextError, Token};
 
 impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
@@ -94,7 +93,8 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         // What does the type want here? A quoted string shows it.
         let mut probe = tokens.to_vec();
         probe.push(Token { text: b"0", quoted: true });
-        let wanted = rdata::from_text(Class::IN, head.rtype, &probe, &file.origin, &mut Vec::new()).err();
+        let wanted =
+            rdata::from_text(self.options.class, head.rtype, &probe, &file.origin, &mut Vec::new()).err();
         let wanted = wanted.filter(|wanted| wanted.token == tokens.len()).map(|wanted| wanted.reason);
         match wanted {
             Some(reason @ "extra input text") => self.report_rdata(file, line, head, tokens.len(), reason),

@@ -27,9 +27,9 @@ const TYPE_COLUMN: usize = 24;
 const RDATA_COLUMN: usize = 32;
 
 /// Writes the zone with `$ORIGIN` and `$TTL`, owners relative and not repeated.
-pub fn write_zone_relative(contents: &Contents, out: &mut impl Write) -> io::Result<()> {
+pub fn write_zone_relative(contents: &Contents, class: Class, out: &mut impl Write) -> io::Result<()> {
     let apex = contents.apex().as_wire();
-    let mut dump = Dump { forks: Forks::default(), origin: None, ttl: None, class_is_known: false };
+    let mut dump = Dump { class, forks: Forks::default(), origin: None, ttl: None, class_is_known: false };
     let mut rrsets = dump_order(contents).peekable();
     let starts = |hashed| move |rrset: &Rrset| is_of_nsec3(rrset) == hashed;
     for hashed in [false, true] {
@@ -48,6 +48,7 @@ pub fn write_zone_relative(contents: &Contents, out: &mut impl Write) -> io::Res
 
 /// What has been said so far.
 struct Dump {
+    class: Class,
     forks: Forks,
     origin: Option<Name>,
     ttl: Option<u32>,
@@ -88,12 +89,12 @@ impl Dump {
             }
             if shows_class {
                 line.indent(TYPE_COLUMN);
-                line.put(|text| text.push_str("IN"));
+                line.put(|text| text.push_str(&self.class.to_string()));
             }
             line.indent(TYPE_COLUMN);
             line.put(|text| rdata::write_mnemonic(rrset.rtype, text));
             line.indent(RDATA_COLUMN);
-            rdata::write_multiline(Class::IN, rrset.rtype, octets, origin, text);
+            rdata::write_multiline(self.class, rrset.rtype, octets, origin, text);
             text.push('\n');
         }
     }
@@ -188,7 +189,7 @@ mod tests {
         let text = format!("$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\n{records}");
         let zone = load_bytes(text.as_bytes(), "f", &apex, &Options::default()).contents.expect("a zone");
         let mut dump = Vec::new();
-        write_zone_relative(&zone, &mut dump).expect("memory is written");
+        write_zone_relative(&zone, Class::IN, &mut dump).expect("memory is written");
         let dump = String::from_utf8(dump).expect("a dump is ASCII");
         let (_, behind) = dump.split_once("NS\tns.example.\n").expect("the apex comes first");
         assert_eq!(behind, expected, "{records}");

@@ -26,8 +26,8 @@ pub(super) fn dump_order(contents: &Contents) -> impl Iterator<Item = Vec<Rrset>
 }
 
 /// Writes every record on one line of its own, owners in canonical order, SOA and NS before other types.
-pub fn write_zone(contents: &Contents, out: &mut impl Write) -> io::Result<()> {
-    dump_order(contents).try_for_each(|rrsets| write_rrsets(rrsets, out))
+pub fn write_zone(contents: &Contents, class: Class, out: &mut impl Write) -> io::Result<()> {
+    dump_order(contents).try_for_each(|rrsets| write_rrsets(rrsets, class, out))
 }
 
 /// Puts the RRsets of an owner into the order of text dumps.
@@ -36,12 +36,12 @@ pub(super) fn sort(rrsets: &mut [Rrset]) {
 }
 
 /// Writes the RRsets of one owner.
-fn write_rrsets(mut rrsets: Vec<Rrset>, out: &mut impl Write) -> io::Result<()> {
+fn write_rrsets(mut rrsets: Vec<Rrset>, class: Class, out: &mut impl Write) -> io::Result<()> {
     sort(&mut rrsets);
     let mut text = String::new();
     for rrset in rrsets {
         for rdata in &rrset.rdatas {
-            write_record(rrset.owner.as_wire(), rrset.rtype, rrset.ttl, rdata, &mut text);
+            write_record(rrset.owner.as_wire(), class, rrset.rtype, rrset.ttl, rdata, &mut text);
         }
         if let Some(expiry) = rrset.rdatas.iter().filter_map(|rdata| expiry(rrset.rtype, rdata)).min() {
             // BIND: a comment says when the RRset would have to be signed again.
@@ -80,17 +80,17 @@ fn expiry(rtype: RrType, rdata: &[u8]) -> Option<u32> {
 }
 
 /// Appends a record as one line, with its newline.
-pub fn write_record(owner: &[u8], rtype: RrType, ttl: u32, rdata: &[u8], out: &mut String) {
+pub fn write_record(owner: &[u8], class: Class, rtype: RrType, ttl: u32, rdata: &[u8], out: &mut String) {
     let mut line = Columns::new(out);
     line.put(|text| name::write_text(owner, text));
     line.indent(TTL_COLUMN);
     line.put(|text| write!(text, "{ttl}").expect("writing to a String does not fail"));
     line.indent(0);
-    line.put(|text| text.push_str("IN"));
+    line.put(|text| write!(text, "{class}").expect("writing to a String does not fail"));
     line.indent(0);
     line.put(|text| rdata::write_mnemonic(rtype, text));
     line.indent(RDATA_COLUMN);
-    rdata::write_text(Class::IN, rtype, rdata, out);
+    rdata::write_text(class, rtype, rdata, out);
     out.push('\n');
 }
 
@@ -131,7 +131,7 @@ mod tests {
         let check = |owner: &str, rtype, rdata: &[u8], expected: &str| {
             let mut out = String::new();
             let owner: crate::dns::Name = owner.parse().unwrap();
-            write_record(owner.as_wire(), rtype, 3600, rdata, &mut out);
+            write_record(owner.as_wire(), Class::IN, rtype, 3600, rdata, &mut out);
             assert_eq!(out, expected);
         };
         check("example.", RrType::A, &[1, 2, 3, 4], "example.\t\t\t\t      3600 IN A\t\t1.2.3.4\n");

@@ -50,12 +50,17 @@ impl Command {
         match self.raw {
             Some(version) => {
                 let dump_time = u32::try_from(clock::unix_secs()).unwrap_or(u32::MAX);
-                let header = Header { version, dump_time, source_serial: self.source_serial };
+                let header = Header {
+                    class: self.reading.class,
+                    version,
+                    dump_time,
+                    source_serial: self.source_serial,
+                };
                 raw::write_zone(contents, &header, arrival, &mut out)?;
             }
             None => match self.style {
-                Style::Full => zonefile::write_zone(contents, &mut out)?,
-                Style::Relative => zonefile::write_zone_relative(contents, &mut out)?,
+                Style::Full => zonefile::write_zone(contents, self.reading.class, &mut out)?,
+                Style::Relative => zonefile::write_zone_relative(contents, self.reading.class, &mut out)?,
             },
         }
         out.flush()

@@ -85,7 +85,7 @@ impl Telling {
             Form::Explained | Form::Json => self.places(&report.findings, apex, command),
         };
         for (index, finding) in report.findings.iter().enumerate() {
-            let text = format!("zone {shown_zone}/IN: {finding}");
+            let text = format!("zone {shown_zone}/{}: {finding}", command.reading.class);
             writeln!(out, "{text}")?;
             if self.form == Form::Bind {
                 continue;
