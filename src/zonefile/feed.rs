@@ -16,9 +16,9 @@ use crate::dns::RrType;
 use crate::zone::builder::Builder;
 
 /// Octets of a full batch: small enough for the caches, large enough for a switch between threads.
-const BATCH_BYTES: usize = 128 * 1024;
+const BATCH_BYTES: usize = 64 * 1024;
 /// Batches that may wait for the builder.
-const BATCHES_WAITING_MAX: usize = 4;
+const BATCHES_WAITING_MAX: usize = 3;
 
 /// Hands the records that `read` gives to the builder; returns both results.
 pub(super) fn feed<R>(

@@ -270,12 +270,13 @@ impl<'a> PartWalk<'a> {
             return;
         }
         self.targets(leaf, RrType::SRV);
-        if self.options.spf != Check::Ignore && leaf.rrset(RrType::SPF).is_some() {
-            if !leaf.rrset(RrType::TXT).is_some_and(|txt| txt.rdatas_raw().any(is_spf)) {
-                // Findings stand in the order of the owners.
-                self.look_up_pending();
-                self.reports.integrity.note(Finding::SpfOnly(leaf.owner(self.contents.apex())));
-            }
+        if self.options.spf != Check::Ignore
+            && leaf.rrset(RrType::SPF).is_some()
+            && !leaf.rrset(RrType::TXT).is_some_and(|txt| txt.rdatas_raw().any(is_spf))
+        {
+            // Findings stand in the order of the owners.
+            self.look_up_pending();
+            self.reports.integrity.note(Finding::SpfOnly(leaf.owner(self.contents.apex())));
         }
     }
 

@@ -99,8 +99,8 @@ pub(in crate::zone) struct Entry {
     pub(in crate::zone) leaf: Leaf,
 }
 
-/// How many entries are sorted at a time: 2 MiB. Tests have several chunks with few entries.
-const CHUNK_ENTRIES: usize = if cfg!(test) { 16 } else { 1 << 16 };
+/// How many entries are sorted at a time: 1 MiB. Tests have several chunks with few entries.
+const CHUNK_ENTRIES: usize = if cfg!(test) { 16 } else { 1 << 15 };
 
 /// Entries in chunks, each of which is sorted as soon as it is full.
 ///
