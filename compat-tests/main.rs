@@ -12,6 +12,7 @@ mod cluster;
 mod compare_bind;
 mod crash;
 mod demo;
+mod formats;
 mod fuzz;
 mod group_commit;
 mod hostile;

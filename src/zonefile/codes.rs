@@ -52,6 +52,7 @@ impl Kind {
             Kind::Unreadable(_) => "file-unreadable",
             Kind::NotAFile => "not-a-file",
             Kind::Journal(_) => "journal",
+            Kind::Covers(_) => "raw-covers",
             Kind::GenerateRange(_) => "bad-generate-range",
         })
     }

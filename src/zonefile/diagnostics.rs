@@ -200,6 +200,8 @@ pub enum Kind {
     Raw(&'static str),
     /// A file whose head is not that of a raw file.
     RawFormat(&'static str),
+    /// An RRset of a raw file that claims to cover a type, which only signatures do.
+    Covers(RrType),
     /// Something about a journal, in words.
     Journal(String),
     /// Records that may not stand together.
@@ -266,6 +268,7 @@ impl Kind {
             Kind::NotAFile => "not a file",
             Kind::RawFormat(_) => "not implemented",
             Kind::Journal(_) => "failure",
+            Kind::Covers(_) => "bad covers",
         }
     }
 }
@@ -385,6 +388,7 @@ impl fmt::Display for Diagnostic {
             Kind::GenerateNoTtl => write!(f, "dns_master_load: {file}:{line}: no TTL specified"),
             Kind::Generate(reason) => write!(f, "$GENERATE: {file}:{line}: {reason}"),
             Kind::Journal(text) => f.write_str(text),
+            Kind::Covers(rtype) => write!(f, "{file}:{line}: type '{rtype}' covers no other type; ignored"),
             Kind::Raw(reason) | Kind::RawFormat(reason) => write!(f, "dns_master_load: {reason}"),
             Kind::Conflict { owner, reason } => {
                 write!(f, "{}{}: {reason}", Prefix(self), Bare(owner))

@@ -251,7 +251,8 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         if be16(head, 0) != self.options.class.0 {
             return Err(Kind::Raw("bad class"));
         }
-        let (rtype, ttl, count) = (RrType(be16(head, 2)), be32(head, 6), be32(head, 10));
+        let (rtype, covers) = (RrType(be16(head, 2)), RrType(be16(head, 4)));
+        let (ttl, count) = (be32(head, 6), be32(head, 10));
         if !(1..=0xffff).contains(&count) {
             return Err(OUT_OF_RANGE);
         }
@@ -268,7 +269,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         if rtype == RrType(0) {
             return Err(Kind::Raw("FORMERR"));
         }
-        let is_kept = self.is_kept(&owner, rtype);
+        let is_kept = self.is_kept(&owner, rtype, covers);
         for _ in 0..count {
             piece.begin_record();
             let length = piece.length()?;
@@ -284,11 +285,14 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     }
 
     /// Whether records may be in the zone; says so if not.
-    fn is_kept(&mut self, owner: &Name, rtype: RrType) -> bool {
+    fn is_kept(&mut self, owner: &Name, rtype: RrType, covers: RrType) -> bool {
         let (severity, kind) = if !owner.is_at_or_below(self.zone) {
             (Severity::Warning, Kind::OutOfZone(owner.clone()))
         } else if rtype.is_meta() {
             (Severity::Warning, Kind::MetaType(rtype))
+        } else if covers != RrType(0) && !matches!(rtype, RrType::RRSIG | RrType::SIG) {
+            // BIND: has it in the zone as another type, which nobody asks for.
+            (Severity::Warning, Kind::Covers(rtype))
         } else if rtype == RrType::SOA && owner != self.zone {
             (Severity::Error, Kind::Conflict { owner: owner.clone(), reason: "not at top of zone" })
         } else {

@@ -88,7 +88,7 @@ pub(super) fn of_kind(kind: &Kind) -> String {
         Kind::Journal(_) => {
             "a journal goes with one zone file: leave out -j, or take the file that named wrote beside the journal"
         }
-        Kind::Raw(_) | Kind::RawFormat(_) => {
+        Kind::Raw(_) | Kind::RawFormat(_) | Kind::Covers(_) => {
             "the file is damaged, or not in raw format: make it again with compilezone -F raw"
         }
     };
