@@ -4,7 +4,7 @@
 //! Site ── directory and loopback addresses of one test; kept when the test fails
 //!  ├─ Named ── one `named -g -c F`: BIND, or Trimaran with the same configuration file
 //!  ├─ Cluster ── n Trimaran nodes, each a Named with a `cluster` block
-//!  ├─ Knot, Nsd ── the other secondaries
+//!  ├─ Secondary, Peer ── Knot and NSD
 //!  └─ client, nsupdate, writer, load ── those who ask and update
 //! ```
 //!
@@ -28,6 +28,7 @@ pub mod http;
 pub mod load;
 pub mod named;
 pub mod nsupdate;
+pub mod peer;
 pub mod process;
 pub mod rng;
 pub mod secondary;

@@ -43,6 +43,8 @@ pub struct Zone {
     statements: String,
     /// The zone file to start from; none for a secondary.
     text: Option<String>,
+    /// Whether the server is expected to load it.
+    is_loadable: bool,
 }
 
 impl Zone {
@@ -50,13 +52,18 @@ impl Zone {
     pub fn primary(origin: &str, text: &str) -> Zone {
         let statements =
             format!("type primary; file \"{{file}}\"; allow-update {{ key \"{}\"; }};", tsig::KEY.name);
-        Zone { origin: origin.into(), statements, text: Some(text.into()) }
+        Zone { origin: origin.into(), statements, text: Some(text.into()), is_loadable: true }
     }
 
     /// A primary zone that anybody on this machine may update.
     pub fn open(origin: &str, text: &str) -> Zone {
         let statements = "type primary; file \"{file}\"; allow-update { 127.0.0.0/8; };";
-        Zone { origin: origin.into(), statements: statements.into(), text: Some(text.into()) }
+        Zone {
+            origin: origin.into(),
+            statements: statements.into(),
+            text: Some(text.into()),
+            is_loadable: true,
+        }
     }
 
     /// A primary zone without updates.
@@ -65,6 +72,7 @@ impl Zone {
             origin: origin.into(),
             statements: "type primary; file \"{file}\";".into(),
             text: Some(text.into()),
+            is_loadable: true,
         }
     }
 
@@ -74,7 +82,12 @@ impl Zone {
             "type secondary; file \"{{file}}\"; primaries {{ {} }}; allow-notify {{ 127.0.0.0/8; }};",
             address_list(primaries, key)
         );
-        Zone { origin: origin.into(), statements, text: None }
+        Zone { origin: origin.into(), statements, text: None, is_loadable: true }
+    }
+
+    /// The same zone, which no server is expected to load.
+    pub fn refused(self) -> Zone {
+        Zone { is_loadable: false, ..self }
     }
 
     /// The same zone with more statements.
@@ -104,6 +117,8 @@ pub struct Named {
     directory: PathBuf,
     process: Option<Process>,
     origins: Vec<String>,
+    /// Whether every zone is expected to load: otherwise a node never says that it is ready.
+    loads_all: bool,
     arguments: Vec<String>,
 }
 
@@ -155,7 +170,7 @@ impl Named {
         }
         text.push_str(more);
         std::fs::write(directory.join("named.conf"), text).expect("a configuration can be written");
-        let origins = zones.iter().map(|zone| zone.origin.clone()).collect();
+        let origins = zones.iter().filter(|zone| zone.is_loadable).map(|zone| zone.origin.clone()).collect();
         Named {
             program,
             label: label.into(),
@@ -164,6 +179,7 @@ impl Named {
             directory,
             process: None,
             origins,
+            loads_all: zones.iter().all(|zone| zone.is_loadable),
             arguments: Vec::new(),
         }
     }
@@ -178,6 +194,15 @@ impl Named {
     /// The same server with more arguments on its command line.
     pub fn with_arguments(mut self, arguments: &[&str]) -> Named {
         self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
+    /// The same server with more statements in its options.
+    pub fn with_options(self, statements: &str) -> Named {
+        let path = self.directory.join("named.conf");
+        let text = std::fs::read_to_string(&path).expect("the configuration was written");
+        let text = text.replacen("options {\n", &format!("options {{\n  {statements}\n"), 1);
+        std::fs::write(&path, text).expect("a configuration can be written");
         self
     }
 
@@ -209,7 +234,7 @@ impl Named {
                 client::serial(self.dns(), &origin)
             });
         }
-        if self.program == Program::Trimaran {
+        if self.program == Program::Trimaran && self.loads_all {
             let what = format!("{} to be ready", self.label);
             wait::until(&what, limit, || {
                 self.assert_running();

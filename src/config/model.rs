@@ -50,6 +50,8 @@ pub struct Options {
     pub pid_file: Option<PathBuf>,
     /// What a response leaves out.
     pub minimal_responses: MinimalResponses,
+    /// Whether ANY over UDP gets one RRset.
+    pub minimal_any: bool,
     /// Largest UDP response in octets, 512 to 4096.
     pub max_udp_size: u16,
     /// UDP buffer size in octets that EDNS announces, 512 to 4096.
@@ -78,6 +80,7 @@ impl Default for Options {
             port: 53,
             pid_file: Some(PathBuf::from("/run/named/named.pid")),
             minimal_responses: MinimalResponses::NoAuthRecursive,
+            minimal_any: false,
             max_udp_size: 1232,
             edns_udp_size: 1232,
             tcp_clients: 150,

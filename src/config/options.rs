@@ -47,6 +47,7 @@ pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mu
     if let Some(entry) = map.get("minimal-responses") {
         options.minimal_responses = minimal_responses(entry);
     }
+    options.minimal_any = map.get("minimal-any").and_then(boolean).unwrap_or(false);
     if let Some(items) = map.get("allow-query").and_then(Entry::match_list) {
         options.allow_query = definitions.match_list(items, findings);
     }

@@ -317,7 +317,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("min-ncache-ttl", OPTIONS | VIEW, DURATION),
     ignored("min-refresh-time", OPTIONS | VIEW | SECONDARY | MIRROR | STUB, INTEGER),
     ignored("min-retry-time", OPTIONS | VIEW | SECONDARY | MIRROR | STUB, INTEGER),
-    ignored("minimal-any", OPTIONS | VIEW, BOOLEAN),
+    implemented("minimal-any", OPTIONS | VIEW, BOOLEAN),
     implemented("minimal-responses", OPTIONS | VIEW, "( no-auth | no-auth-recursive | <boolean> )"),
     ignored("multi-master", OPTIONS | VIEW | SECONDARY | MIRROR | STUB, BOOLEAN),
     gone("multiple-cnames", OPTIONS),

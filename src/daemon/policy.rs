@@ -40,6 +40,7 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
             ..transfer_out::Options::default()
         },
         minimal_responses: config.options.minimal_responses,
+        minimal_any: config.options.minimal_any,
         identity: identity(&config.options),
         allow_query: Acl::new(&config.options.allow_query, interfaces),
         // The log may hold zones that this configuration no longer names.

@@ -1,29 +1,32 @@
 //! The additional section: what the records of a response lead to.
 //!
 //! ```text
-//! NS MX SRV ... in answer and authority ──► hosts ──► A RRsets, then AAAA RRsets
-//!                                      └──► SRV, SVCB, HTTPS, TLSA RRsets ──► their hosts
+//! NS MX SRV ... in answer and authority ──► hosts ──► A RRsets, then AAAA RRsets, then TLSA RRsets
+//!                │                            ▲
+//!                └► CNAME, SRV, SVCB, HTTPS ──┘
 //! ```
 //!
 //! Names are read from the response itself, so that the owner of what is added is a pointer to them.
 //!
 //! BIND: only authoritative data of the zone that the question is in; RRsets of more than 13 records lead to nothing,
-//! and a response costs 26 lookups at most, those for records in the answer section first.
+//! and a response costs 26 lookups at most, made record by record in the order of the response.
 
-use super::answer::{Resolution, Section, Truncated, skip_name};
+use super::answer::Resolution;
+use super::assembly::{Section, Truncated, labels_at, skip_name};
 use crate::dns::RrType;
 use crate::dns::name::NAME_BYTES_MAX;
 use crate::zone::leaf::{Leaf, PlacedName, StoredRrset};
 use crate::zone::lookup::{Delegation, Lookup, lookup};
 
 /// BIND: `DNS_RDATASET_MAXADDITIONAL`.
-const SOURCE_RECORDS_MAX: u32 = 13;
+const SOURCE_RECORDS_MAX: usize = 13;
 /// How many lookups one response may cost. BIND 9.18.49, measured: 26.
-pub(super) const LOOKUPS_MAX: u32 = 2 * SOURCE_RECORDS_MAX;
+const LOOKUPS_MAX: usize = 2 * SOURCE_RECORDS_MAX;
 /// Octets of a record between owner and RDATA.
 const FIXED_BYTES: usize = 10;
-/// How many hosts of one pass are remembered from A to AAAA.
-const HOSTS_MAX: usize = 64;
+/// How long a chain of aliases at the target of SVCB or HTTPS may be. BIND 9.18.49, measured: with so many the
+/// aliases are added, but nothing behind them.
+const ALIASES_MAX: usize = 18;
 
 const AFSDB: RrType = RrType(18);
 const RT: RrType = RrType(21);
@@ -35,24 +38,17 @@ const TLSA: RrType = RrType(52);
 pub(super) struct Source {
     at: usize,
     rtype: RrType,
-    count: u32,
+    count: usize,
 }
 
 impl Source {
-    /// An RRset that stands at `at`, if it leads anywhere: as many of its records as there are lookups left.
-    pub(super) fn new(at: usize, rrset: StoredRrset<'_>, lookups_left: &mut u32) -> Option<Source> {
-        // What a record costs: its host, and for some another type at the host or below it.
-        let cost = match rrset.rtype() {
-            RrType::NS | RrType::NAPTR | AFSDB | RT | KX => 1,
-            RrType::MX | RrType::SRV | RrType::SVCB | RrType::HTTPS => 2,
-            _ => return None,
-        };
-        if rrset.count() > SOURCE_RECORDS_MAX {
-            return None;
-        }
-        let count = rrset.count().min(*lookups_left / cost);
-        *lookups_left -= count * cost;
-        Some(Source { at, rtype: rrset.rtype(), count })
+    /// An RRset that stands at `at`, if it leads anywhere.
+    pub(super) fn new(at: usize, rrset: StoredRrset<'_>) -> Option<Source> {
+        const LEADING: [RrType; 9] =
+            [RrType::NS, RrType::MX, AFSDB, RT, RrType::SRV, RrType::NAPTR, KX, RrType::SVCB, RrType::HTTPS];
+        let leads = LEADING.contains(&rrset.rtype());
+        let count = usize::try_from(rrset.count()).ok()?;
+        (leads && count <= SOURCE_RECORDS_MAX).then_some(Source { at, rtype: rrset.rtype(), count })
     }
 }
 
@@ -61,33 +57,41 @@ impl Source {
 struct Target {
     /// Where the name stands in the response.
     at: usize,
-    addresses: bool,
+    /// Whether aliases at the name are followed.
+    aliases: bool,
     /// RRsets of this type at the name, and in turn what those lead to.
     rtype: Option<RrType>,
+    /// If there are none, addresses.
+    addresses: bool,
     /// The port whose TLSA records are at `_port._tcp.name`.
     tlsa_port: Option<u16>,
 }
 
 impl Target {
     fn addresses(at: usize) -> Target {
-        Target { at, addresses: true, rtype: None, tlsa_port: None }
+        Target { at, aliases: false, rtype: None, addresses: true, tlsa_port: None }
     }
 }
 
 /// Where one record leads, if anywhere.
 fn target(message: &[u8], rtype: RrType, owner_at: usize, rdata_at: usize, end: usize) -> Option<Target> {
     let u16_at = |at: usize| message.get(at..at + 2).map(|octets| u16::from_be_bytes([octets[0], octets[1]]));
+    let is_root = |at: usize| message.get(at) == Some(&0);
     Some(match rtype {
         RrType::NS => Target::addresses(rdata_at),
+        // RFC 7505 §3, RFC 2782: "." says that there is no host.
+        RrType::MX if is_root(rdata_at + 2) => return None,
+        RrType::SRV if is_root(rdata_at + 6) => return None,
         RrType::MX => Target { tlsa_port: Some(25), ..Target::addresses(rdata_at + 2) },
         AFSDB | RT | KX => Target::addresses(rdata_at + 2),
         RrType::SRV => Target { tlsa_port: u16_at(rdata_at + 4), ..Target::addresses(rdata_at + 6) },
-        RrType::SVCB | RrType::HTTPS => match (u16_at(rdata_at)?, message.get(rdata_at + 2)?) {
+        RrType::SVCB | RrType::HTTPS => match (u16_at(rdata_at)?, is_root(rdata_at + 2)) {
+            // RFC 9460 §2.5: "." is the owner in service mode, nothing in alias mode. BIND: if it is a host name.
+            (0, true) => return None,
+            (_, true) => Target::addresses(Some(owner_at).filter(|&at| is_host_name(message, at))?),
             // RFC 9460 §2.4.2: alias mode.
-            (0, _) => Target { rtype: Some(rtype), ..Target::addresses(rdata_at + 2) },
-            // RFC 9460 §2.5.2: "." is the owner.
-            (_, 0) => Target::addresses(owner_at),
-            _ => Target::addresses(rdata_at + 2),
+            (0, _) => Target { rtype: Some(rtype), aliases: true, ..Target::addresses(rdata_at + 2) },
+            _ => Target { aliases: true, ..Target::addresses(rdata_at + 2) },
         },
         RrType::NAPTR => {
             // Order, preference, then three character strings: flags, services, regexp (RFC 3403 §4.1).
@@ -97,13 +101,26 @@ fn target(message: &[u8], rtype: RrType, owner_at: usize, rdata_at: usize, end: 
             let flags = message.get(flags_at + 1..next(flags_at)?)?;
             match flags.iter().map(u8::to_ascii_lowercase).find(|flag| matches!(flag, b's' | b'a')) {
                 Some(b'a') => Target::addresses(at),
-                Some(_) => Target { at, addresses: false, rtype: Some(RrType::SRV), tlsa_port: None },
+                Some(_) => Target { rtype: Some(RrType::SRV), addresses: false, ..Target::addresses(at) },
                 None => return None,
             }
         }
         _ => return None,
     })
     .filter(|target| target.at < end)
+}
+
+/// Whether the name at `at` consists of letters, digits and inner hyphens (RFC 1123 §2.1).
+fn is_host_name(message: &[u8], at: usize) -> bool {
+    labels_at(message, at).all(|label| match label {
+        [first, .., last] => {
+            first.is_ascii_alphanumeric()
+                && last.is_ascii_alphanumeric()
+                && label.iter().all(|&octet| octet.is_ascii_alphanumeric() || octet == b'-')
+        }
+        [only] => only.is_ascii_alphanumeric(),
+        [] => true,
+    })
 }
 
 /// Where owner, RDATA and end of the record at `at` are.
@@ -116,9 +133,9 @@ fn record_places(message: &[u8], at: usize) -> Option<(usize, usize, usize)> {
 
 /// Where the records of a source lead.
 fn targets(message: &[u8], source: Source) -> impl Iterator<Item = Target> + use<> {
-    let mut found = [None; SOURCE_RECORDS_MAX as usize];
+    let mut found = [None; SOURCE_RECORDS_MAX];
     let mut at = source.at;
-    for slot in found.iter_mut().take(source.count as usize) {
+    for slot in found.iter_mut().take(source.count) {
         let Some((owner_at, rdata_at, end)) = record_places(message, at) else { break };
         *slot = target(message, source.rtype, owner_at, rdata_at, end);
         at = end;
@@ -126,77 +143,140 @@ fn targets(message: &[u8], source: Source) -> impl Iterator<Item = Target> + use
     found.into_iter().flatten()
 }
 
-/// A host whose addresses are wanted.
+/// An RRset of the additional section.
 #[derive(Clone, Copy)]
-struct Host<'a> {
+struct Put {
+    /// Where it starts.
+    start: usize,
+    /// Whether it was not in the response before.
+    is_new: bool,
+}
+
+/// Something to add once it is known that nothing else goes before it.
+#[derive(Clone, Copy)]
+struct Found<'a> {
     leaf: &'a Leaf,
-    name_at: usize,
+    /// Where the host's name stands.
+    host_at: usize,
+    /// The port, if these are TLSA records: otherwise addresses.
+    tlsa_port: Option<u16>,
+}
+
+/// What the sources were found to lead to.
+struct Search<'a> {
+    found: [Option<Found<'a>>; LOOKUPS_MAX],
+    lookups: usize,
+}
+
+impl<'a> Search<'a> {
+    /// Spends a lookup; nothing if there is none left.
+    fn spend(&mut self) -> Option<()> {
+        self.lookups += 1;
+        (self.lookups <= LOOKUPS_MAX).then_some(())
+    }
+
+    /// Notes what the last lookup found.
+    fn note(&mut self, found: Found<'a>) {
+        // Each lookup finds one thing at most.
+        if let Some(slot) = self.found.get_mut(self.lookups - 1) {
+            *slot = Some(found);
+        }
+    }
 }
 
 impl<'a> Resolution<'a, '_> {
     /// Fills the additional section, as far as there is room.
     pub(super) fn add_additional(&mut self) -> Result<(), Truncated> {
-        let mut next = 0;
-        while next < self.memory.sources.len() {
-            let end = self.memory.sources.len();
-            self.add_hosts(next, end)?;
-            for index in next..end {
-                let source = self.memory.sources[index];
-                for target in targets(self.assembly.out, source) {
-                    self.add_others(target)?;
-                }
-            }
-            next = end;
-        }
-        Ok(())
-    }
-
-    /// Adds A RRsets, then AAAA RRsets, of the hosts that the sources from `first` to `end` name.
-    fn add_hosts(&mut self, first: usize, end: usize) -> Result<(), Truncated> {
-        let mut hosts: [Option<Host<'a>>; HOSTS_MAX] = [None; HOSTS_MAX];
-        let mut slots = hosts.iter_mut();
-        for index in first..end {
-            let source = self.memory.sources[index];
-            for target in targets(self.assembly.out, source).filter(|target| target.addresses) {
-                let Some(leaf) = self.authoritative_leaf(target.at) else { continue };
-                let Some(slot) = slots.next() else { break };
-                *slot = Some(Host { leaf, name_at: target.at });
-            }
+        let mut search = Search { found: [None; LOOKUPS_MAX], lookups: 0 };
+        for index in 0..self.memory.sources.len() {
+            self.follow_source(&mut search, self.memory.sources[index])?;
         }
         for rtype in [RrType::A, RrType::AAAA] {
-            for host in hosts.iter().map_while(|host| *host) {
+            for host in search.found.iter().flatten().filter(|found| found.tlsa_port.is_none()) {
                 if let Some(rrset) = host.leaf.rrset(rtype)
-                    && self.scratch.read(self.assembly.out, host.name_at).is_some()
+                    && self.scratch.read(self.assembly.out, host.host_at).is_some()
                 {
                     self.put_additional(host.leaf, rrset, &[])?;
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Adds what one record leads to besides addresses.
-    fn add_others(&mut self, target: Target) -> Result<(), Truncated> {
-        if let Some(rtype) = target.rtype
-            && let Some(leaf) = self.authoritative_leaf(target.at)
-            && let Some(rrset) = leaf.rrset(rtype)
-            && let Some(start) = self.put_additional(leaf, rrset, &[])?
-        {
-            self.memory.remember(start, rrset);
-        }
-        let Some(port) = target.tlsa_port else { return Ok(()) };
-        // RFC 6698 §3: _port._tcp in front of the host's name.
-        let (labels, len) = tlsa_prefix(port);
-        let prefix = &labels[..len];
-        let Some(leaf) = self.authoritative_leaf_below(target.at, prefix) else { return Ok(()) };
-        let Some(rrset) = leaf.rrset(TLSA) else { return Ok(()) };
-        if self.scratch.read(self.assembly.out, target.at).is_some() {
-            self.put_additional(leaf, rrset, prefix)?;
+        for found in search.found.iter().flatten() {
+            // RFC 6698 §3: _port._tcp in front of the host's name.
+            if let Some((labels, len)) = found.tlsa_port.map(tlsa_prefix)
+                && let Some(rrset) = found.leaf.rrset(TLSA)
+                && self.scratch.read(self.assembly.out, found.host_at).is_some()
+            {
+                self.put_additional(found.leaf, rrset, &labels[..len])?;
+            }
         }
         Ok(())
     }
 
-    /// The owner, or wildcard, that answers for the name at `at` of the response: not glue, not another zone's.
+    /// Goes where the records of an RRset lead. What leads on from there is added at once.
+    fn follow_source(&mut self, search: &mut Search<'a>, source: Source) -> Result<(), Truncated> {
+        for target in targets(self.assembly.out, source) {
+            match self.follow_target(search, target) {
+                Some(Ok(Some(next))) => self.follow_source(search, next)?,
+                Some(Ok(None)) => {}
+                Some(Err(truncated)) => return Err(truncated),
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes where one record leads; a new source, if there is one. `None` if no lookups are left.
+    fn follow_target(
+        &mut self,
+        search: &mut Search<'a>,
+        target: Target,
+    ) -> Option<Result<Option<Source>, Truncated>> {
+        let mut at = target.at;
+        for passed in 0.. {
+            if !target.aliases {
+                break;
+            }
+            if passed == ALIASES_MAX {
+                return Some(Ok(None));
+            }
+            search.spend()?;
+            let alias = self.authoritative_leaf(at).filter(|leaf| leaf.has_cname());
+            let Some((leaf, cname)) = alias.and_then(|leaf| Some((leaf, leaf.rrset(RrType::CNAME)?))) else {
+                break;
+            };
+            match self.put_additional(leaf, cname, &[]) {
+                Ok(put) => at = self.rdata_at(put?.start),
+                Err(truncated) => return Some(Err(truncated)),
+            }
+        }
+        if let Some(rtype) = target.rtype {
+            search.spend()?;
+            let rrset = self.authoritative_leaf(at).and_then(|leaf| Some((leaf, leaf.rrset(rtype)?)));
+            if let Some((leaf, rrset)) = rrset {
+                let put = self.put_additional(leaf, rrset, &[]);
+                return Some(
+                    put.map(|put| put.filter(|put| put.is_new).and_then(|put| Source::new(put.start, rrset))),
+                );
+            }
+        }
+        if target.addresses {
+            search.spend()?;
+            if let Some(leaf) = self.authoritative_leaf(at) {
+                search.note(Found { leaf, host_at: at, tlsa_port: None });
+            }
+        }
+        if let Some(port) = target.tlsa_port {
+            search.spend()?;
+            let (labels, len) = tlsa_prefix(port);
+            if let Some(leaf) = self.authoritative_leaf_below(at, &labels[..len]) {
+                search.note(Found { leaf, host_at: at, tlsa_port: Some(port) });
+            }
+        }
+        Some(Ok(None))
+    }
+
+    /// The owner, or wildcard, that answers for the name at `at` of the response: not glue. BIND: what another zone
+    /// that is served has for the name does not matter.
     /// The name is left in `scratch`.
     fn authoritative_leaf(&mut self, at: usize) -> Option<&'a Leaf> {
         self.scratch.read(self.assembly.out, at)?;
@@ -219,32 +299,31 @@ impl<'a> Resolution<'a, '_> {
 
     fn authoritative_scratch(&mut self) -> Option<&'a Leaf> {
         match lookup(self.around.contents, self.scratch) {
-            Lookup::Found(leaf) | Lookup::Wildcard { leaf, .. } => {
-                (self.around.is_ours)(self.scratch).then_some(leaf)
-            }
+            Lookup::Found(leaf) | Lookup::Wildcard { leaf, .. } => Some(leaf),
             _ => None,
         }
     }
 
-    /// Adds an RRset whose owner is the name in `scratch` with `prefix` in front; where it starts, if it is new.
+    /// Adds an RRset whose owner is the name in `scratch` with `prefix` in front, if it is not in the response; where
+    /// it is. `None` if that is not known.
     fn put_additional(
         &mut self,
         leaf: &Leaf,
         rrset: StoredRrset<'_>,
         prefix: &[u8],
-    ) -> Result<Option<usize>, Truncated> {
+    ) -> Result<Option<Put>, Truncated> {
         let Some(apex) = self.scratch.label_count().checked_sub(self.around.contents.apex_labels()) else {
             return Ok(None);
         };
         let (owner, apex) = (PlacedName { prefix, ..self.scratch.placed(0) }, self.scratch.placed(apex));
-        if self.memory.note(&self.assembly, leaf, rrset.rtype(), owner).is_some() {
-            return Ok(None);
+        if let Some(start) = self.memory.note(&self.assembly, leaf, rrset.rtype(), owner) {
+            return Ok(Some(Put { start, is_new: false }));
         }
         let start = self.assembly.put(Section::Additional, rrset, owner, apex)?;
         if let Some(signatures) = leaf.signatures(rrset.rtype()).filter(|_| self.extras.dnssec) {
-            self.assembly.put(Section::Additional, signatures, owner, apex)?;
+            self.assembly.put(Section::Additional, signatures, owner.again(start), apex)?;
         }
-        Ok(Some(start))
+        Ok(Some(Put { start, is_new: true }))
     }
 
     /// Adds the addresses of those name servers of a referral that are below a zone cut, at `ns_at` of the response:

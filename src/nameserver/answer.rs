@@ -11,30 +11,23 @@
 //! except additional records that nobody depends on; a chain of aliases ends at a bound, and at the border of the
 //! zone that the question is in (BIND, without recursion); nothing is allocated for messages under 16 KiB.
 //!
-//! Not here: reading the query and the header of the response (`query`), what RDATA leads to (`additional`).
+//! Not here: reading the query and the header of the response (`query`), the buffer and its sections (`assembly`),
+//! what RDATA leads to (`additional`).
 
-use super::additional::{LOOKUPS_MAX, Source};
+use super::assembly::{Assembly, Memory, Section, Truncated, is_name_at, set_ttls, skip_name};
 use super::proof::NegativeProof;
 use crate::dns::name::{NAME_BYTES_MAX, wire_len};
+use crate::dns::wire::HEADER_BYTES;
 use crate::dns::{Rcode, RrType};
 use crate::zone::Contents;
-use crate::zone::leaf::{Leaf, PlacedName, RECORD_HEAD_BYTES, StoredRrset};
+use crate::zone::leaf::{Leaf, POINTER_OFFSET_MAX, PlacedName, RECORD_HEAD_BYTES, StoredRrset};
 use crate::zone::lookup::{Delegation, Lookup, LookupName, lookup};
 
 /// How many aliases are followed. BIND: `max-query-restarts`.
 pub(super) const RESTARTS_MAX: usize = 11;
-/// How many RRsets of a response are remembered, to put none in twice.
-const WRITTEN_MAX: usize = 128;
-/// How many RRsets are remembered for what they lead to.
-const SOURCES_MAX: usize = 32;
-
-/// The sections behind the question.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Section {
-    Answer,
-    Authority,
-    Additional,
-}
+/// Types that ANY does not show in a zone that is not signed.
+const DNSSEC_TYPES: [RrType; 6] =
+    [RrType::DS, RrType::RRSIG, RrType::NSEC, RrType::DNSKEY, RrType::NSEC3, RrType::NSEC3PARAM];
 
 /// What a client wants besides the answer.
 #[derive(Clone, Copy, Debug)]
@@ -45,99 +38,37 @@ pub(super) struct Extras {
     pub(super) additional: bool,
     /// Signatures and proofs (RFC 3225).
     pub(super) dnssec: bool,
+    /// Who asks for several types, as with ANY, gets one.
+    pub(super) one_type: bool,
 }
-
-/// No room; the response is truncated.
-#[derive(Debug)]
-pub(super) struct Truncated;
 
 /// What is around the zone a question is in.
 pub(super) struct Surroundings<'a> {
     pub(super) contents: &'a Contents,
-    /// Whether a name belongs to this zone, and to no other zone that is served.
-    pub(super) is_ours: &'a dyn Fn(&LookupName) -> bool,
+    /// Where a name belongs that an alias leads to.
+    pub(super) place: &'a dyn Fn(&LookupName) -> Place,
 }
 
-/// An RRset that is in the response.
-#[derive(Clone, Copy)]
-struct Written {
-    /// The address of its leaf, only ever compared.
-    leaf: usize,
-    rtype: RrType,
-    /// Where its owner stands; 0 = the name of the leaf itself, written out.
-    owner_at: u16,
-    /// Where its first record starts.
-    start: usize,
-}
-
-/// Memory that is used again for each response.
-pub(super) struct Memory {
-    written: Vec<Written>,
-    pub(super) sources: Vec<Source>,
-    /// Lookups that the additional section may still cost.
-    lookups_left: u32,
-}
-
-impl Default for Memory {
-    fn default() -> Memory {
-        Memory {
-            written: Vec::with_capacity(WRITTEN_MAX),
-            sources: Vec::with_capacity(SOURCES_MAX),
-            lookups_left: 0,
-        }
-    }
-}
-
-/// A response while it is assembled.
-pub(super) struct Assembly<'o> {
-    pub(super) out: &'o mut [u8],
-    pub(super) at: usize,
-    /// Octets it may have, what comes behind (OPT) not counted.
-    pub(super) limit: usize,
-    pub(super) counts: [u16; 3],
-    pub(super) rcode: Rcode,
-    pub(super) authoritative: bool,
-    pub(super) truncated: bool,
-}
-
-impl<'o> Assembly<'o> {
-    /// Starts behind the question, which ends at `at`.
-    pub(super) fn new(out: &'o mut [u8], at: usize, limit: usize) -> Assembly<'o> {
-        let limit = limit.min(out.len());
-        Assembly {
-            out,
-            at,
-            limit,
-            counts: [0; 3],
-            rcode: Rcode::NOERROR,
-            authoritative: true,
-            truncated: false,
-        }
-    }
-
-    /// Copies an RRset; the place of its first record.
-    pub(super) fn put(
-        &mut self,
-        section: Section,
-        rrset: StoredRrset<'_>,
-        owner: PlacedName<'_>,
-        apex: PlacedName<'_>,
-    ) -> Result<usize, Truncated> {
-        let start = self.at;
-        let total = u32::from(self.counts[section as usize]) + rrset.count();
-        let total = u16::try_from(total).map_err(|_| Truncated)?;
-        self.at = rrset.copy_to(self.out, start, self.limit, owner, apex).ok_or(Truncated)?;
-        self.counts[section as usize] = total;
-        Ok(start)
-    }
+/// Where a name belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// To the zone that the question is in.
+    Here,
+    /// To another zone that is served, or to none.
+    Elsewhere,
+    /// To a zone that should be served and is not loaded.
+    NotLoaded,
 }
 
 /// Answers one question: `name` is looked up already.
 pub(super) struct Resolution<'a, 'o> {
     pub(super) around: Surroundings<'a>,
     pub(super) qtype: RrType,
+    pub(super) recursion_desired: bool,
     pub(super) extras: Extras,
     pub(super) name: &'a mut LookupName,
+    /// Where the apex stands in the question.
+    pub(super) apex_at: usize,
     /// For the names that records lead to.
     pub(super) scratch: &'a mut LookupName,
     pub(super) memory: &'a mut Memory,
@@ -161,14 +92,43 @@ impl<'a, 'o> Resolution<'a, 'o> {
     pub(super) fn run(mut self, first: Lookup<'a>) -> Assembly<'o> {
         self.memory.written.clear();
         self.memory.sources.clear();
-        self.memory.lookups_left = LOOKUPS_MAX;
         match self.resolve(first) {
-            Err(Truncated) => self.assembly.truncated = true,
+            Err(Truncated) => {
+                self.assembly.truncated = true;
+                self.find_rcode();
+            }
             // BIND: additional records that do not fit are left out in silence, glue included.
+            Ok(()) if self.primes() => self.add_priming_glue().unwrap_or(()),
             Ok(()) if self.extras.additional => self.add_additional().unwrap_or(()),
             Ok(()) => {}
         }
         self.assembly
+    }
+
+    /// Sets the RCODE that the whole response would have: follows the aliases to the end, where there is memory but
+    /// no room in the response.
+    fn find_rcode(&mut self) {
+        let (at, counts, limit) = (self.assembly.at, self.assembly.counts, self.assembly.limit);
+        if counts[Section::Answer as usize] == 0 || self.name.read(self.assembly.out, HEADER_BYTES).is_none()
+        {
+            return;
+        }
+        // What is in the response is written once more, the same in the same places.
+        self.assembly.clear();
+        self.assembly.limit = self.assembly.out.len();
+        self.assembly.rcode = Rcode::NOERROR;
+        self.memory.written.clear();
+        self.expansions = Default::default();
+        let first = lookup(self.around.contents, self.name);
+        // Where memory ends, too, what is known is NOERROR.
+        self.resolve(first).unwrap_or(());
+        self.assembly.limit = limit;
+        if self.assembly.counts == [0; 3] {
+            // It failed, and that fits.
+            self.assembly.truncated = false;
+            return;
+        }
+        (self.assembly.at, self.assembly.counts) = (at, counts);
     }
 
     fn resolve(&mut self, first: Lookup<'a>) -> Result<(), Truncated> {
@@ -186,14 +146,42 @@ impl<'a, 'o> Resolution<'a, 'o> {
             if restarts == RESTARTS_MAX {
                 break;
             }
-            // BIND: without recursion an alias is not followed into another zone, even one that is served here.
-            if !is_read || !(self.around.is_ours)(self.name) {
-                return self.prove_expansions();
+            match (self.around.place)(self.name) {
+                Place::Here if is_read => found = lookup(self.around.contents, self.name),
+                // BIND: who wants the whole chain gets none of it if a part that is known to be here is missing.
+                Place::NotLoaded if self.recursion_desired => return self.fail(),
+                // BIND: without recursion an alias is not followed into another zone, even one that is served here.
+                _ => return self.prove_expansions(),
             }
-            found = lookup(self.around.contents, self.name);
         }
+        self.prove_expansions()?;
         // BIND: the part of the chain that was found goes out with SERVFAIL.
         self.assembly.rcode = Rcode::SERVFAIL;
+        Ok(())
+    }
+
+    /// Whether the question is that of a resolver that starts (RFC 8109). BIND: it is answered like a referral to
+    /// the root, with glue only.
+    fn primes(&self) -> bool {
+        self.qtype == RrType::NS && self.name.label_count() == 0
+    }
+
+    fn add_priming_glue(&mut self) -> Result<(), Truncated> {
+        let Some(leaf) = self.around.contents.apex_leaf().filter(|_| self.extras.additional) else {
+            return Ok(());
+        };
+        match (self.memory.place(leaf, RrType::NS), leaf.rrset(RrType::NS)) {
+            (Some(at), Some(ns)) => self.add_glue(at, ns),
+            _ => Ok(()),
+        }
+    }
+
+    /// SERVFAIL without what is in the response so far.
+    fn fail(&mut self) -> Result<(), Truncated> {
+        self.assembly.clear();
+        self.memory.sources.clear();
+        self.assembly.rcode = Rcode::SERVFAIL;
+        self.assembly.authoritative = false;
         Ok(())
     }
 
@@ -232,17 +220,27 @@ impl<'a, 'o> Resolution<'a, 'o> {
         }
     }
 
+    /// The apex, which is there whatever name an alias has led to.
+    pub(super) fn apex(&self) -> PlacedName<'a> {
+        PlacedName::at(self.apex_at, self.around.contents.apex().as_wire())
+    }
+
+    /// How many labels the name, which is in the zone, has below the apex.
     pub(super) fn depth(&self) -> usize {
-        self.name.label_count() - self.around.contents.apex_labels()
+        self.name.label_count().saturating_sub(self.around.contents.apex_labels())
     }
 
     /// Whether the client wants proofs and the zone is signed.
     pub(super) fn proves(&self) -> bool {
+        self.extras.dnssec && self.is_signed()
+    }
+
+    fn is_signed(&self) -> bool {
         let has = |leaf: &Leaf, rtype| leaf.rrset(rtype).is_some();
         let is_signed = |leaf: &Leaf| {
             has(leaf, RrType::DNSKEY) && (has(leaf, RrType::NSEC) || has(leaf, RrType::NSEC3PARAM))
         };
-        self.extras.dnssec && self.around.contents.apex_leaf().is_some_and(is_signed)
+        self.around.contents.apex_leaf().is_some_and(is_signed)
     }
 
     /// RFC 1034 §4.3.2 step 3a and 3c: the name, or the wildcard that stands for it.
@@ -285,13 +283,28 @@ impl<'a, 'o> Resolution<'a, 'o> {
         wanted: impl Fn(&StoredRrset<'_>) -> bool,
     ) -> Result<bool, Truncated> {
         let mut any = false;
-        let apex = self.depth();
-        for rrset in leaf.rrsets().filter(wanted) {
+        // BIND: a zone that is not signed, or not yet, does not show what looks as if it were.
+        let is_signed = self.is_signed();
+        let (qtype, one_type) = (self.qtype, self.extras.one_type);
+        let is_shown = |rrset: &StoredRrset<'_>| {
+            is_signed || qtype != RrType::ANY || !DNSSEC_TYPES.contains(&rrset.rtype())
+        };
+        let is_signature = |rrset: &StoredRrset<'_>| rrset.rtype() == RrType::RRSIG;
+        // BIND: of the types that are there one, with its signatures if they are wanted.
+        let hides_signatures = one_type && qtype == RrType::ANY && !self.extras.dnssec;
+        let shown = leaf.rrsets().filter(wanted).filter(is_shown);
+        let shown = shown.filter(|rrset| !hides_signatures || !is_signature(rrset));
+        let type_of =
+            |rrset: &StoredRrset<'_>| if is_signature(rrset) { rrset.covered() } else { rrset.rtype() };
+        let mut chosen = None;
+        let shown =
+            shown.filter(|rrset| !one_type || *chosen.get_or_insert(type_of(rrset)) == type_of(rrset));
+        for rrset in shown {
             any = true;
             if rrset.rtype() != RrType::RRSIG {
                 self.memory.note(&self.assembly, leaf, rrset.rtype(), self.name.placed(0));
             }
-            self.assembly.put(Section::Answer, rrset, self.name.placed(0), self.name.placed(apex))?;
+            self.assembly.put(Section::Answer, rrset, self.name.placed(0), self.apex())?;
         }
         Ok(any)
     }
@@ -306,7 +319,7 @@ impl<'a, 'o> Resolution<'a, 'o> {
         skipped: usize,
     ) -> Result<usize, Truncated> {
         let owner = self.name.placed(skipped);
-        let apex = self.name.placed(self.depth());
+        let apex = self.apex();
         if let Some(start) = self.memory.note(&self.assembly, leaf, rrset.rtype(), owner) {
             return Ok(start);
         }
@@ -319,7 +332,7 @@ impl<'a, 'o> Resolution<'a, 'o> {
     }
 
     /// Where the RDATA of the record at `at` starts.
-    fn rdata_at(&self, at: usize) -> usize {
+    pub(super) fn rdata_at(&self, at: usize) -> usize {
         skip_name(self.assembly.out, at).map_or(at, |end| end + RECORD_HEAD_BYTES - 2)
     }
 
@@ -335,7 +348,12 @@ impl<'a, 'o> Resolution<'a, 'o> {
             self.assembly.rcode = Rcode::YXDOMAIN;
             return Ok(Step::Finished);
         }
-        let cname_target_at = self.synthesise_cname(dname.ttl(), skipped, target_at)?;
+        // A chain that goes round comes to the same name again.
+        let cname_target_at = match self.memory.note(&self.assembly, leaf, RrType::CNAME, self.name.placed(0))
+        {
+            Some(start) => self.rdata_at(start),
+            None => self.synthesise_cname(dname.ttl(), skipped, target_at)?,
+        };
         // BIND: who asks for a CNAME, or for everything, has got it.
         Ok(match self.qtype {
             RrType::CNAME | RrType::ANY => Step::Answered,
@@ -351,25 +369,39 @@ impl<'a, 'o> Resolution<'a, 'o> {
         target_at: usize,
     ) -> Result<usize, Truncated> {
         let mut record = [0u8; RECORD_HEAD_BYTES + 2 * NAME_BYTES_MAX];
-        let mut len = 0;
-        let mut append = |bytes: &[u8]| {
-            record[len..len + bytes.len()].copy_from_slice(bytes);
-            len += bytes.len();
-            len
+        let mut end = 0;
+        let mut append = |record: &mut [u8], bytes: &[u8]| {
+            record[end..end + bytes.len()].copy_from_slice(bytes);
+            end += bytes.len();
+            end
         };
-        self.name.placed(0).write(&mut append);
-        append(&RrType::CNAME.0.to_be_bytes());
-        append(&[0, 1]);
-        append(&ttl.to_be_bytes());
-        let rdata_at = append(&[0, 0]);
+        self.name.placed(0).write(|bytes| append(&mut record, bytes));
+        append(&mut record, &RrType::CNAME.0.to_be_bytes());
+        append(&mut record, &[0, 1]);
+        append(&mut record, &ttl.to_be_bytes());
+        let rdata_at = append(&mut record, &[0, 0]);
         let out = &*self.assembly.out;
         for label in 0..prefix_labels {
             let at = self.name.position(label);
-            append(out.get(at..at + 1 + out[at] as usize).ok_or(Truncated)?);
+            append(&mut record, out.get(at..at + 1 + out[at] as usize).ok_or(Truncated)?);
         }
+        let prefix_end = append(&mut record, &[]);
         let target = out.get(target_at..).and_then(|rest| rest.get(..wire_len(rest)?)).ok_or(Truncated)?;
-        PlacedName::at(target_at, target).write(&mut append);
-        let end = append(&[]);
+        let target = PlacedName::at(target_at, target);
+        // A chain that goes round leads to a name that it came from.
+        let whole = PlacedName { prefix: &record[rdata_at..prefix_end], ..target };
+        let owners = self.memory.written.iter().map(|before| before.owner_at);
+        let mut owners = owners.filter(|&at| usize::from(at) <= POINTER_OFFSET_MAX);
+        let end = match owners.find(|&at| is_name_at(out, at, whole)) {
+            Some(owner_at) => {
+                record[rdata_at..rdata_at + 2].copy_from_slice(&(0xc000 | owner_at).to_be_bytes());
+                rdata_at + 2
+            }
+            None => {
+                target.write(|bytes| append(&mut record, bytes));
+                append(&mut record, &[])
+            }
+        };
         record[rdata_at - 2..rdata_at].copy_from_slice(&((end - rdata_at) as u16).to_be_bytes());
         let at = self.assembly.at;
         if at + end > self.assembly.limit {
@@ -386,9 +418,7 @@ impl<'a, 'o> Resolution<'a, 'o> {
         self.prove_expansions()?;
         let Some(ns) = delegation.cut.rrset(RrType::NS) else { return Ok(()) };
         let skipped = self.depth() - delegation.labels;
-        let apex = self.depth();
-        let at =
-            self.assembly.put(Section::Authority, ns, self.name.placed(skipped), self.name.placed(apex))?;
+        let at = self.assembly.put(Section::Authority, ns, self.name.placed(skipped), self.apex())?;
         if self.proves() {
             // RFC 4035 §3.1.4: DS, or the proof that there is none.
             let proof = [RrType::DS, RrType::NSEC].into_iter().find_map(|rtype| delegation.cut.rrset(rtype));
@@ -411,8 +441,7 @@ impl<'a, 'o> Resolution<'a, 'o> {
             // BIND: `zero-no-soa-ttl`, so that nobody who looks for a zone's apex remembers where it is not.
             let is_apex_search = self.qtype == RrType::SOA && self.assembly.rcode == Rcode::NXDOMAIN;
             let ttl = if is_apex_search { 0 } else { soa.ttl().min(minimum) };
-            let apex = self.depth();
-            let owner = self.name.placed(apex);
+            let owner = self.apex();
             let start = self.assembly.put(Section::Authority, soa, owner, owner)?;
             if let Some(signatures) = leaf.signatures(RrType::SOA).filter(|_| self.extras.dnssec) {
                 self.assembly.put(Section::Authority, signatures, owner, owner)?;
@@ -431,94 +460,5 @@ impl<'a, 'o> Resolution<'a, 'o> {
             Some(ns) => self.add(Section::Authority, leaf, ns, self.depth()).map(|_| ()),
             None => Ok(()),
         }
-    }
-}
-
-impl Memory {
-    /// Remembers an RRset that stands at `at` for the additional section, if it leads anywhere.
-    pub(super) fn remember(&mut self, at: usize, rrset: StoredRrset<'_>) {
-        if self.sources.len() < SOURCES_MAX {
-            self.sources.extend(Source::new(at, rrset, &mut self.lookups_left));
-        }
-    }
-
-    /// Notes an RRset that is about to be written; if it is in the response already, where it starts.
-    pub(super) fn note(
-        &mut self,
-        assembly: &Assembly<'_>,
-        leaf: &Leaf,
-        rtype: RrType,
-        owner: PlacedName<'_>,
-    ) -> Option<usize> {
-        let owner_at = owner.offset.filter(|_| owner.prefix.is_empty()).unwrap_or(0);
-        let address = std::ptr::from_ref(leaf).addr();
-        // The RRset of a wildcard can be in a response with several owners, its own among them.
-        let same_owner = |before: &Written| {
-            !leaf.is_wildcard()
-                || before.owner_at == owner_at
-                || before.owner_at != 0 && owner_at != 0 && same_name(assembly.out, before.owner_at, owner_at)
-        };
-        let found = self
-            .written
-            .iter()
-            .find(|before| before.leaf == address && before.rtype == rtype && same_owner(before));
-        if let Some(before) = found {
-            return Some(before.start);
-        }
-        if self.written.len() < WRITTEN_MAX {
-            self.written.push(Written { leaf: address, rtype, owner_at, start: assembly.at });
-        }
-        None
-    }
-}
-
-/// Where a message goes on behind the name at `at`.
-pub(super) fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        match *message.get(at)? {
-            0 => return Some(at + 1),
-            0xc0.. => return Some(at + 2),
-            len => at += 1 + len as usize,
-        }
-    }
-}
-
-/// Whether the names at two places of a message are the same; what we wrote ourselves is well-formed.
-fn same_name(message: &[u8], a: u16, b: u16) -> bool {
-    let (mut a, mut b) = (label_place(message, a.into()), label_place(message, b.into()));
-    while a != b {
-        let (left, right) = (label_octets(message, a), label_octets(message, b));
-        if left.is_empty() || right.is_empty() || !left.eq_ignore_ascii_case(right) {
-            return left.is_empty() && right.is_empty();
-        }
-        a = label_place(message, a + 1 + left.len());
-        b = label_place(message, b + 1 + right.len());
-    }
-    true
-}
-
-/// Where the label at `at` really stands.
-fn label_place(message: &[u8], mut at: usize) -> usize {
-    loop {
-        match message.get(at..at + 2) {
-            Some(&[high, low]) if high >= 0xc0 => at = usize::from(high & 0x3f) << 8 | usize::from(low),
-            _ => return at,
-        }
-    }
-}
-
-/// The label at `at`; empty for the root label.
-fn label_octets(message: &[u8], at: usize) -> &[u8] {
-    let len = message.get(at).map_or(0, |&len| usize::from(len));
-    message.get(at + 1..at + 1 + len).unwrap_or(&[])
-}
-
-/// Overwrites the TTL of each record from `at` to `end`.
-fn set_ttls(message: &mut [u8], mut at: usize, end: usize, ttl: u32) {
-    while at < end {
-        let Some(fixed_at) = skip_name(message, at) else { return };
-        let Some(fixed) = message.get_mut(fixed_at..fixed_at + 10) else { return };
-        fixed[4..8].copy_from_slice(&ttl.to_be_bytes());
-        at = fixed_at + 10 + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
     }
 }

@@ -18,6 +18,7 @@
 pub mod acl;
 mod additional;
 mod answer;
+mod assembly;
 pub mod axfr_out;
 pub mod chaos;
 mod dispatch;

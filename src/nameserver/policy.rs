@@ -26,6 +26,8 @@ pub struct Policy {
     pub transfer: transfer_out::Options,
     /// What responses leave out.
     pub minimal_responses: MinimalResponses,
+    /// Whether ANY over UDP gets one RRset (RFC 8482 §4.1).
+    pub minimal_any: bool,
     /// What the server tells about itself.
     pub identity: Identity,
     /// Who may ask for it: `allow-query` of `options`.
@@ -43,6 +45,7 @@ impl Default for Policy {
             udp_bytes_max: UDP_BYTES_DEFAULT,
             transfer: transfer_out::Options::default(),
             minimal_responses: MinimalResponses::NoAuthRecursive,
+            minimal_any: false,
             identity: Identity::default(),
             allow_query: Acl::any(),
             fallback: Some(ZonePolicy::default()),

@@ -3,11 +3,12 @@
 //! What has to be proved is the same with NSEC and with NSEC3 (RFC 5155 §7.2); how a hash finds its record is in
 //! `nsec3`. BIND: a zone that has both chains is proved with NSEC3.
 
-use super::answer::{Resolution, Section, Truncated};
+use super::answer::Resolution;
+use super::assembly::{Section, Truncated};
 use super::nsec3::Chain;
 use crate::dns::RrType;
 use crate::zone::leaf::{Leaf, PlacedName};
-use crate::zone::lookup::{Absent, covering};
+use crate::zone::lookup::{Absent, covering, shared_labels};
 
 /// What a negative answer has to prove.
 #[derive(Clone, Copy)]
@@ -123,14 +124,25 @@ impl<'a> Resolution<'a, '_> {
     /// Adds the NSEC or NSEC3 record of an owner that is not in the message.
     fn add_proof(&mut self, leaf: &Leaf, rtype: RrType) -> Result<(), Truncated> {
         let Some(rrset) = leaf.rrset(rtype) else { return Ok(()) };
-        let apex = self.name.placed(self.depth());
-        let owner = PlacedName { prefix: leaf.relative_as_given(), ..apex };
+        let apex = self.apex();
+        let relative = leaf.relative_as_given();
+        // The labels that the owner shares with the name stand in the message. An alias may have led out of the zone.
+        let contents = self.around.contents;
+        let owner = match self.name.labels_below(contents.apex().as_wire(), contents.apex_labels()) {
+            Some(depth) => {
+                let shared = shared_labels(leaf, self.name, depth);
+                PlacedName { prefix: &relative[..shared.at], ..self.name.placed(depth - shared.count) }
+            }
+            None => PlacedName { prefix: relative, ..apex },
+        };
         if self.memory.note(&self.assembly, leaf, rtype, owner).is_some() {
             return Ok(());
         }
-        self.assembly.put(Section::Authority, rrset, owner, apex)?;
+        let at = self.assembly.put(Section::Authority, rrset, owner, apex)?;
         match leaf.signatures(rtype) {
-            Some(signatures) => self.assembly.put(Section::Authority, signatures, owner, apex).map(|_| ()),
+            Some(signatures) => {
+                self.assembly.put(Section::Authority, signatures, owner.again(at), apex).map(|_| ())
+            }
             None => Ok(()),
         }
     }

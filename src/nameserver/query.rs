@@ -11,7 +11,8 @@
 //! Caveats: EDNS options are checked for their form; of them NSID and EXPIRE are answered (cookies are an issue of
 //! their own).
 
-use super::answer::{Assembly, Extras, Memory, RESTARTS_MAX, Resolution, Surroundings};
+use super::answer::{Extras, Place, RESTARTS_MAX, Resolution, Surroundings};
+use super::assembly::{Assembly, Memory};
 use super::chaos;
 use super::dispatch::PROHIBITED;
 use super::policy::{Policy, ZonePolicy};
@@ -73,11 +74,29 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether `zone`, which is served, is the one that encloses `name` most closely.
-    fn is_closest(&self, zone: &Arc<Zone>, name: &LookupName) -> bool {
+    /// The zone that answers for DS at `name`: the parent. BIND: if that is not loaded or not served, the zone with this
+    /// apex, as long as that is loaded.
+    fn for_ds(&self, name: &LookupName) -> Option<(&'a Arc<Zone>, &'a ZonePolicy)> {
+        let parent = if name.label_count() > 0 { self.enclosing(name, 1) } else { None };
+        let is_loaded = |(zone, _): &(&Arc<Zone>, &ZonePolicy)| zone.cell().load().is_some();
+        parent.filter(is_loaded).or_else(|| self.enclosing(name, 0).filter(is_loaded)).or(parent)
+    }
+
+    /// Where `name` belongs, seen from `zone`, which is served.
+    fn place(&self, zone: &Arc<Zone>, name: &LookupName, qtype: RrType) -> Place {
         // Nearly always the first one found is it, and its policy need not be looked for.
-        self.zones.enclosing(name, 0).is_some_and(|found| Arc::ptr_eq(found, zone))
-            || self.enclosing(name, 0).is_some_and(|(found, _)| Arc::ptr_eq(found, zone))
+        let is_ds = qtype == RrType::DS;
+        if !is_ds && self.zones.enclosing(name, 0).is_some_and(|found| Arc::ptr_eq(found, zone)) {
+            return Place::Here;
+        }
+        let closest = self.enclosing(name, 0);
+        let parent = if is_ds { self.for_ds(name) } else { None };
+        match (closest, parent) {
+            // BIND: at its own apex a zone answers for DS if an alias led there.
+            (Some((found, _)), _) | (_, Some((found, _))) if Arc::ptr_eq(found, zone) => Place::Here,
+            (Some((found, _)), _) if found.cell().load().is_none() => Place::NotLoaded,
+            _ => Place::Elsewhere,
+        }
     }
 }
 
@@ -183,8 +202,8 @@ impl Workspace {
                 }
                 Stage::InZone(query, zone_index) => match (&loaded[zone_index], zones[index]) {
                     (Some(Loaded { zone, .. }), Some(contents)) => {
-                        let is_ours = |name: &LookupName| context.is_closest(zone, name);
-                        let around = Surroundings { contents, is_ours: &is_ours };
+                        let place = |name: &LookupName| context.place(zone, name, query.qtype);
+                        let around = Surroundings { contents, place: &place };
                         self.answer(context, request, &query, index, around, found[index], out)
                     }
                     // BIND: a zone that is configured and not loaded.
@@ -213,9 +232,12 @@ impl Workspace {
         out: &mut [u8],
     ) -> Verdict {
         let Some(assembly) = begin(context, request, query, out) else { return Verdict::Drop };
+        let labels = self.names[index].label_count().saturating_sub(around.contents.apex_labels());
         let resolution = Resolution {
+            apex_at: self.names[index].position(labels),
             around,
             qtype: query.qtype,
+            recursion_desired: request.packet[2] & RECURSION_DESIRED != 0,
             extras: extras(context, request, query),
             name: &mut self.names[index],
             scratch: &mut self.scratch,
@@ -302,10 +324,8 @@ fn classify<'a>(
     let index = match loaded.iter().take_while(|slot| slot.is_some()).position(known) {
         Some(index) => index,
         None => {
-            let parent = if is_ds { context.enclosing(name, 1) } else { None };
-            let Some((zone, policy)) = parent.or_else(|| context.enclosing(name, 0)) else {
-                return Stage::Fail(query, Rcode::REFUSED);
-            };
+            let found = if is_ds { context.for_ds(name) } else { context.enclosing(name, 0) };
+            let Some((zone, policy)) = found else { return Stage::Fail(query, Rcode::REFUSED) };
             let same_or_free =
                 |slot: &Option<Loaded<'_>>| slot.as_ref().is_none_or(|loaded| Arc::ptr_eq(loaded.zone, zone));
             let Some(index) = loaded.iter().position(same_or_free) else {
@@ -340,7 +360,8 @@ fn extras(context: &Context<'_>, request: &Request<'_>, query: &Query) -> Extras
         RrType::ANY => (authority, false),
         _ => (authority, additional),
     };
-    Extras { authority, additional, dnssec }
+    let one_type = context.policy.minimal_any && request.client.transport == Transport::Udp;
+    Extras { authority, additional, dnssec, one_type }
 }
 
 /// The most octets the response may have.

@@ -292,6 +292,16 @@ impl<'a> PlacedName<'a> {
         self.offset.filter(|_| self.prefix.is_empty()).map(|offset| (0xc000 | offset).to_be_bytes())
     }
 
+    /// The same name, now that it stands at `at`.
+    pub fn again(self, at: usize) -> PlacedName<'a> {
+        match u16::try_from(at) {
+            Ok(offset) if at <= POINTER_OFFSET_MAX && !self.prefix.is_empty() => {
+                PlacedName { prefix: &[], offset: Some(offset), ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// Hands the octets of the name to `append`, in up to two pieces.
     pub fn write<R>(&self, mut append: impl FnMut(&[u8]) -> R) {
         append(self.prefix);
@@ -403,6 +413,7 @@ impl<'a> StoredRrset<'a> {
         let room = out.get_mut(at..limit)?;
         let mut written = 0;
         let mut record = Vec::new();
+        let mut owner = owner;
         for stored in stored_records(self.records) {
             record.clear();
             owner.write(|octets| record.extend_from_slice(octets));
@@ -416,6 +427,7 @@ impl<'a> StoredRrset<'a> {
             record[rdata_at - 2..rdata_at].copy_from_slice(&rdlength.to_be_bytes());
             room.get_mut(written..written + record.len())?.copy_from_slice(&record);
             written += record.len();
+            owner = owner.again(at);
         }
         Some(at + written)
     }

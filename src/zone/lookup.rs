@@ -330,9 +330,27 @@ fn common_labels(leaf: &Leaf, name: &LookupName, depth: usize) -> (usize, usize)
     let same = |pair: &(&u8, &u8)| {
         let (a, b) = (*pair.0 as usize, *pair.1 as usize);
         let end = a + 1 + relative[a] as usize;
-        relative[a..end] == name.lower[b..b + end - a]
+        // The labels may be of different length: the name's memory ends before the owner's label does.
+        name.lower.get(b..b + end - a) == Some(&relative[a..end])
     };
     (theirs.zip(ours).take_while(same).count(), offsets.as_slice().len())
+}
+
+/// The labels next to the apex that an owner and a name share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedLabels {
+    /// How many there are.
+    pub count: usize,
+    /// Where in the owner, relative to the apex, they begin.
+    pub at: usize,
+}
+
+/// What an owner shares with a name that has so many labels below the apex.
+pub fn shared_labels(leaf: &Leaf, name: &LookupName, depth: usize) -> SharedLabels {
+    let (count, labels) = common_labels(leaf, name, depth);
+    let offsets = LabelOffsets::of(leaf.relative());
+    let at = offsets.as_slice().get(labels - count).map_or(leaf.relative().len(), |&at| at.into());
+    SharedLabels { count, at }
 }
 
 /// Looks for the source of synthesis at the closest encloser.

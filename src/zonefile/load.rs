@@ -141,8 +141,7 @@ fn is_in_conflict(leaf: &Leaf, is_wildcard_zone: bool) -> bool {
 
 /// Types of which an owner has one record at most.
 pub(super) fn is_single(rtype: RrType) -> bool {
-    // 30 is NXT.
-    matches!(rtype, RrType::SOA | RrType::CNAME | RrType::DNAME | RrType::NSEC) || rtype.0 == 30
+    matches!(rtype, RrType::SOA | RrType::CNAME | RrType::DNAME)
 }
 
 /// Types that may stand beside CNAME: those of its own signatures (RFC 4034 §2.5, RFC 2535 §2.3.5).

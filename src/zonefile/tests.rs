@@ -353,6 +353,7 @@ fn records_that_exclude_each_other_refuse_the_zone() {
     );
     check("a CNAME b\na CNAME c\n", &["dns_master_load: f:5: a.example: multiple RRs of singleton type"]);
     check("a CNAME b\na CNAME B\na NSEC b A\n", &[]);
+    check("a NSEC b A\na NSEC c A\n", &[]);
     check("*.a NS ns\n", &["dns_master_load: f:4: *.a.example: invalid NS owner name (wildcard)"]);
     check(
         "x A 1.1.1.1\n@ SOA ns h 2 1 1 1 1\n",

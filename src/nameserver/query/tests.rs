@@ -50,7 +50,9 @@ const SIGNED: &str = "
     signed. 600 DNSKEY 257 3 13 GToORrWPMNt1fgTTP6FJ8KTRaXSrUa8Rn0MR0qCugWTecIIbQ34lSIge+UYa1qxfiKBjkRFQGaUXod4muneQZA==
     signed. 300 NSEC *.w SOA NS DNSKEY NSEC
     *.w 600 CNAME www
-    *.w 300 NSEC deleg CNAME NSEC
+    *.w 300 NSEC *.x CNAME NSEC
+    *.x 600 CNAME .
+    *.x 300 NSEC deleg CNAME NSEC
     deleg 600 NS ns.deleg
     deleg 300 NSEC ns NS NSEC
     ns.deleg 600 A 192.0.2.70
@@ -389,7 +391,13 @@ fn a_signed_zone_proves_what_is_not_there() {
         "x.w.signed. A rd do",
         "NOERROR aa
          Answer: x.w.signed. 600 CNAME www.signed., www.signed. 600 A 192.0.2.72
-         Authority: *.w.signed. 300 NSEC deleg.signed. CNAME NSEC",
+         Authority: *.w.signed. 300 NSEC *.x.signed. CNAME NSEC",
+    );
+    check(
+        "y.x.signed. A do",
+        "NOERROR aa
+         Answer: y.x.signed. 600 CNAME .
+         Authority: *.x.signed. 300 NSEC deleg.signed. CNAME NSEC",
     );
     check(
         "x.deleg.signed. A do",

@@ -114,6 +114,20 @@ proptest! {
 }
 
 #[test]
+fn a_label_longer_than_what_is_left_of_a_name_is_no_match() {
+    let long = format!("{}.example.", "a".repeat(63));
+    let zone = BTreeMap::from([(apex(), RrType::A), (long.parse().unwrap(), RrType::A)]);
+    let contents = build(&zone);
+    // 255 octets, the last label but those of the apex a short one.
+    let labels = [&*"a".repeat(63), &"a".repeat(63), &"a".repeat(63), &"a".repeat(51), "a", "example"];
+    let name: Name = format!("{}.", labels.join(".")).parse().unwrap();
+    assert_eq!(name.as_wire().len(), 255);
+    let mut lookup_name = LookupName::default();
+    assert!(lookup_name.set(name.as_wire()));
+    assert_eq!(describe(&contents, lookup(&contents, &mut lookup_name)), "no name 0");
+}
+
+#[test]
 fn a_name_in_another_zone_is_out_of_zone() {
     let contents = build(&BTreeMap::from([(apex(), RrType::A)]));
     for text in [".", "test.", "xexample.", "a.test."] {
