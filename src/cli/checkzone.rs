@@ -151,10 +151,10 @@ impl Command {
         if loaded.outcome.first_error().is_none()
             && self.roll_forward(zone, &mut contents, arrival, telling, out)?
         {
-            let report = match &contents {
-                None => Report::missing_apex(loaded.has_ns),
-                Some(zone) => check::check_asking(zone, &self.checking, &mut resolver::resolve),
-            };
+            let found = contents.as_ref().or(loaded.incomplete.as_ref());
+            let report = found.map_or_else(Report::default, |zone| {
+                check::check_asking(zone, &self.checking, &mut resolver::resolve)
+            });
             telling.report(&report, (zone, apex), self, out)?;
             contents = contents.filter(|_| report.fatal == 0);
         } else {

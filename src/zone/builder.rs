@@ -7,7 +7,8 @@
 //! Records of one owner that come one after the other become a leaf at once; leaves of owners that come back are
 //! merged at the end. Nothing is allocated per record.
 //!
-//! Invariant: the zone is that which [`Contents::add`] would make of the same records in the same order.
+//! Invariant: the zone is that which [`Contents::add`] would make of the same records in the same order, but
+//! for the TTL of an RRset that is given with several.
 
 use super::contents::{Contents, Tries};
 use super::key::Window;
@@ -77,8 +78,8 @@ impl Builder {
         Builder { mark: Box::new(mark), ..Builder::new(apex) }
     }
 
-    /// Adds one record; any order is allowed, canonical order is fastest. Duplicates are dropped; the first TTL of an
-    /// RRset counts.
+    /// Adds one record; any order is allowed, canonical order is fastest. Duplicates are dropped; the last TTL of an
+    /// RRset counts, as BIND has it.
     pub fn push(
         &mut self,
         owner_wire: &[u8],
@@ -162,14 +163,14 @@ impl Builder {
         if self.run.is_empty() {
             return;
         }
-        // Stable: of an RRset that was given with several TTLs the first one counts.
+        // Stable: of an RRset that was given with several TTLs the last one counts.
         self.run.sort_by_key(|record| rrset_order(record.rtype, record.covered));
         let same_rrset = |a: &RunRecord, b: &RunRecord| (a.rtype, a.covered) == (b.rtype, b.covered);
         let rrsets = self.run.chunk_by(same_rrset).count();
         let mut leaf = self.writer.start(self.apex.as_wire(), &self.owner, rrsets);
         for rrset in self.run.chunk_by(same_rrset) {
             let rdata_of = |record: &RunRecord| &self.rdata[record.start..record.end];
-            let RunRecord { rtype, covered, ttl, .. } = rrset[0];
+            let RunRecord { rtype, covered, ttl, .. } = rrset[rrset.len() - 1];
             if let [single] = rrset {
                 leaf.write(rtype, covered, ttl, &[rdata_of(single)]);
             } else {
@@ -212,8 +213,9 @@ fn is_same_owner(a: &Entry, b: &Entry) -> bool {
 }
 
 fn merged(apex: &Name, first: &Leaf, more: &[Leaf]) -> Leaf {
-    let mut draft = Draft::new(apex, &first.owner(apex), Some(first));
-    for leaf in more {
+    let mut draft = Draft::new(apex, &first.owner(apex), more.last());
+    // From the last one back: what is there keeps its TTL.
+    for leaf in more.iter().rev().skip(1).chain([first]) {
         let owner = leaf.owner(apex);
         for stored in leaf.rrsets() {
             let rdatas = stored.rdatas(owner.as_wire(), apex.as_wire());

@@ -244,16 +244,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report on a file without an SOA record at the apex, which is no zone.
-    pub fn missing_apex(has_ns: bool) -> Report {
-        let mut report = Report::default();
-        report.refuse(Finding::SoaCount(0));
-        if !has_ns {
-            report.refuse(Finding::NoNs);
-        }
-        report
-    }
-
     fn append(&mut self, later: &mut Report) {
         let before = self.findings.len();
         self.refusals.extend(later.refusals.drain(..).map(|index| before + index));
@@ -321,24 +311,21 @@ fn run(contents: &Contents, options: &Options, resolve: Option<&mut Resolve<'_>>
 }
 
 fn check_apex(contents: &Contents, options: &Options, report: &mut Report) {
-    let soa_count = contents.soa().map_or(0, |soa| soa.rdatas.len());
-    if soa_count != 1 {
-        report.refuse(Finding::SoaCount(soa_count));
-    }
-    let Some(ns) = contents.rrset(contents.apex(), RrType::NS) else {
-        report.refuse(Finding::NoNs);
-        return;
-    };
-    if options.class != Class::IN {
-        return;
-    }
+    let ns = contents.rrset(contents.apex(), RrType::NS);
     let mut lookup_name = LookupName::default();
-    for target in targets(&ns) {
+    for target in ns.iter().filter(|_| options.class == Class::IN).flat_map(targets) {
         let is_name = lookup_name.set(target.as_wire());
         debug_assert!(is_name, "a name in the zone is legal");
         if let Some(trouble) = host_trouble(contents, &lookup(contents, &mut lookup_name)) {
             report.refuse(Finding::ApexNs { target, trouble });
         }
+    }
+    let soa_count = contents.soa().map_or(0, |soa| soa.rdatas.len());
+    if soa_count != 1 {
+        report.refuse(Finding::SoaCount(soa_count));
+    }
+    if ns.is_none() {
+        report.refuse(Finding::NoNs);
     }
 }
 

@@ -30,10 +30,8 @@ pub fn load_checked(path: &Path, apex: &Name, reading: &Options, checking: &chec
         messages.push(format!("zone {zone}/IN: not loaded due to errors."));
         return Checked { contents: None, messages, failure: Some(result) };
     }
-    let report = match &loaded.contents {
-        Some(contents) => check::check(contents, checking),
-        None => check::Report::missing_apex(loaded.has_ns),
-    };
+    let found = loaded.contents.as_ref().or(loaded.incomplete.as_ref());
+    let report = found.map_or_else(check::Report::default, |contents| check::check(contents, checking));
     messages.extend(report.findings.iter().map(|finding| format!("zone {zone}/IN: {finding}")));
     match loaded.contents.filter(|_| report.fatal == 0) {
         Some(contents) => Checked { contents: Some(contents), messages, failure: None },

@@ -19,7 +19,8 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         if matches!(head.rtype.0, 3 | 4) {
             self.error(file, at, Kind::Obsolete(head.rtype));
         }
-        if head.rtype.is_meta() {
+        // BIND: type 0 is refused for its RDATA only.
+        if head.rtype.is_meta() && head.rtype.0 != 0 {
             self.error(file, at, Kind::MetaType(head.rtype));
         }
     }

@@ -22,7 +22,7 @@ impl Kind {
             Kind::EndOfFile { .. } => "unexpected-end-of-file",
             Kind::UnknownType(_) | Kind::GenerateType(_) => "unknown-type",
             Kind::UnknownDirective(_) => "unknown-directive",
-            Kind::BadTtl => "bad-ttl",
+            Kind::BadTtl(_) => "bad-ttl",
             Kind::DateOutsideEpoch => "date-outside-epoch",
             Kind::DateInFuture => "date-in-future",
             Kind::IncludeWithDate => "include-with-date",

@@ -105,8 +105,8 @@ pub enum Kind {
     UnknownType(String),
     /// A directive other than those of [`super`].
     UnknownDirective(String),
-    /// `$TTL` without a legal TTL. BIND says nothing of it but the result.
-    BadTtl,
+    /// `$TTL` without a legal TTL. BIND says nothing of it but the result, which is this.
+    BadTtl(&'static str),
     /// `$DATE` with a time before 1970 or after 2106; nothing more is read.
     DateOutsideEpoch,
     /// `$DATE` with a time that is yet to come.
@@ -238,6 +238,7 @@ impl Kind {
             Kind::Rdata { reason, .. }
             | Kind::Syntax(reason)
             | Kind::Raw(reason)
+            | Kind::BadTtl(reason)
             | Kind::Lexical { reason, .. }
             | Kind::Include { reason, .. }
             | Kind::Unreadable(reason)
@@ -246,7 +247,6 @@ impl Kind {
             Kind::EndOfLine { .. } | Kind::EndOfFile { .. } => "unexpected end of input",
             Kind::UnknownType(_) | Kind::GenerateType(_) => "unknown class/type",
             Kind::UnknownDirective(_) | Kind::GenerateRange(_) | Kind::IncludeWithDate => "syntax error",
-            Kind::BadTtl => "bad ttl",
             Kind::DateOutsideEpoch | Kind::DateInFuture => "unexpected error",
             Kind::WrongClass { .. } => "bad class",
             Kind::NoOwner => "no owner",
@@ -322,7 +322,7 @@ impl fmt::Display for Diagnostic {
             Kind::UnknownDirective(text) => {
                 write!(f, "dns_master_load: {file}:{line}: unknown $ directive '{text}'")
             }
-            Kind::BadTtl => Ok(()),
+            Kind::BadTtl(_) => Ok(()),
             Kind::DateOutsideEpoch => write!(f, "dns_master_load: {file}:{line}: $DATE outside epoch"),
             Kind::DateInFuture => {
                 write!(f, "dns_master_load: {file}:{line}: $DATE in future, using current date")

@@ -167,7 +167,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         match (range(range_text), rdata::from_mnemonic(text)) {
             (None, _) => self.error(file, line.on_first_line(1), Kind::GenerateRange(shown(range_text))),
             (_, None) => self.error(file, line.on_first_line(at), Kind::GenerateType(shown(text))),
-            (_, Some(rtype)) if rtype.is_meta() => {
+            (_, Some(rtype)) if rtype.is_meta() && rtype.0 != 0 => {
                 self.error(file, line.on_first_line(at), Kind::GenerateMeta(shown(text)));
             }
             (Some(range), Some(rtype)) => {

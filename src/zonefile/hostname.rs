@@ -17,7 +17,7 @@ pub(super) fn has_form(wire: &[u8], form: Form) -> bool {
     let mut labels = name::labels(wire);
     if form == Form::Mailbox {
         let Some(local) = labels.next() else { return true };
-        return local.iter().all(u8::is_ascii_graphic) && labels.clone().next().is_some() && is_host(labels);
+        return local.iter().all(u8::is_ascii_graphic) && is_host(labels);
     }
     is_host(labels)
 }
@@ -50,8 +50,8 @@ fn is_host_label(label: &[u8]) -> bool {
 /// names under which Active Directory publishes its global catalogue (`gc._msdcs.forest`).
 pub(super) fn is_owner(owner: &[u8], rtype: RrType) -> bool {
     match rtype.0 {
-        // MB, MG, MINFO
-        7 | 8 | 14 => has_form(owner, Form::Mailbox),
+        // MB, MG
+        7 | 8 => has_form(owner, Form::Mailbox),
         // A, WKS, MX, AAAA, A6
         1 | 11 | 15 | 28 | 38 => is_host(host_part(owner, rtype)),
         // OPT, which is no record of a zone; BIND says this of it as well.
@@ -86,8 +86,7 @@ fn host_part(owner: &[u8], rtype: RrType) -> Labels<'_> {
 /// number of the RDATA is zero.
 pub(super) fn checked(rtype: RrType, reverse: bool, alias: bool) -> &'static [(usize, usize, Form)] {
     match rtype.0 {
-        // NS, MB
-        2 | 7 => &[(0, 0, Form::Host)],
+        2 => &[(0, 0, Form::Host)],
         6 => &[(0, 0, Form::Host), (1, 1, Form::Mailbox)],
         12 if reverse => &[(0, 0, Form::Host)],
         14 => &[(0, 0, Form::Mailbox), (1, 1, Form::Mailbox)],
@@ -120,7 +119,7 @@ mod tests {
             assert!(!is(bad, Form::Host), "{bad}");
         }
         assert!(is("host\\.master.example.", Form::Mailbox));
-        assert!(!is("hostmaster.", Form::Mailbox), "no domain");
+        assert!(is("hostmaster.", Form::Mailbox));
         assert!(!is("a\\032b.example.", Form::Mailbox));
     }
 

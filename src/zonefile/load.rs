@@ -18,10 +18,8 @@ pub struct Loaded {
     pub contents: Option<Contents>,
     /// What was noticed.
     pub outcome: Outcome,
-    /// Whether an SOA record was seen at the apex.
-    pub has_soa: bool,
-    /// Whether an NS record was seen at the apex.
-    pub has_ns: bool,
+    /// What there is instead if all that is wrong is that there is no SOA record.
+    pub incomplete: Option<Contents>,
 }
 
 impl Loaded {
@@ -88,7 +86,9 @@ fn observe(
 fn settle(mut loaded: Loaded, options: &Options) -> Loaded {
     if options.format == Format::Raw {
         raw::settle(&mut loaded.outcome);
-        loaded.contents = loaded.contents.filter(|_| loaded.outcome.first_error().is_none());
+        if loaded.outcome.first_error().is_some() {
+            (loaded.contents, loaded.incomplete) = (None, None);
+        }
     }
     loaded
 }
@@ -103,25 +103,17 @@ pub fn load_bytes(bytes: &[u8], shown: &str, apex: &Name, options: &Options) -> 
 fn run(apex: &Name, read: impl Fn(Option<Vec<Name>>, &mut dyn FnMut(RecordRef<'_>)) -> Outcome) -> Loaded {
     let is_wildcard_zone = apex.is_wildcard();
     let builder = Builder::marking(apex.clone(), move |leaf| is_in_conflict(leaf, is_wildcard_zone));
-    let (mut has_soa, mut has_ns) = (false, false);
-    let (mut outcome, builder) = feed(builder, |sink| {
-        read(None, &mut |record| {
-            if matches!(record.rtype, RrType::SOA | RrType::NS)
-                && record.owner.eq_ignore_ascii_case(apex.as_wire())
-            {
-                has_soa |= record.rtype == RrType::SOA;
-                has_ns |= record.rtype == RrType::NS;
-            }
-            sink(record);
-        })
-    });
+    let (mut outcome, builder) = feed(builder, |sink| read(None, sink));
     let (contents, suspects) = builder.finish_marked();
-    let contents = Some(contents).filter(|contents| contents.soa().is_some());
     if !suspects.is_empty() {
         outcome = read(Some(suspects), &mut |_| {});
     }
-    let contents = contents.filter(|_| outcome.first_error().is_none());
-    Loaded { contents, outcome, has_soa, has_ns }
+    let contents = Some(contents).filter(|_| outcome.first_error().is_none());
+    let (contents, incomplete) = match contents {
+        Some(contents) if contents.soa().is_none() => (None, Some(contents)),
+        contents => (contents, None),
+    };
+    Loaded { contents, incomplete, outcome }
 }
 
 /// Whether records of a leaf do not go together; `is_wildcard_zone` says so of the apex.

@@ -318,7 +318,8 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             let text = first.text;
             let mut name_at = 0;
             if text.starts_with(b"$") {
-                let directive = text.to_ascii_uppercase();
+                // BIND: in quotes there may be a zero octet, and the text ends there.
+                let directive = text.split(|&byte| byte == 0).next().unwrap_or(text).to_ascii_uppercase();
                 match directive.as_slice() {
                     b"$TTL" => return self.default_ttl(file, line),
                     b"$DATE" => return self.date(file, line),
@@ -333,7 +334,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                             self.pending_include = Some(path);
                             name_at = 2;
                         }
-                        (path, false) => return self.include(file, line, &path, file.origin.clone()),
+                        (path, false) => return self.include(file, line, &path, None),
                     },
                     _ => {
                         // BIND: says so, and then takes the line for a record.
@@ -384,7 +385,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                 }
                 end => end?,
             }
-            return self.include(file, line, &path, origin).map(|()| false);
+            return self.include(file, line, &path, Some(origin)).map(|()| false);
         }
         self.rdata = self.take_owner(file, line, name);
         Ok(true)
@@ -409,12 +410,12 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                 file.name_servers.clear();
                 self.uncommitted = 0;
             }
-            file.drop = !name::is_at_or_below(file.owner(), self.zone.as_wire());
             let is_inner_wildcard = |owner| name::labels(owner).skip(1).any(|label| label == b"*");
             if self.options.check_wildcard != Check::Ignore && is_inner_wildcard(file.owner()) {
                 self.warn(file, line.at(0), Kind::InnerWildcard(file.owner_name()));
             }
         }
+        file.drop = !name::is_at_or_below(file.owner(), self.zone.as_wire());
         if file.drop {
             self.warn(file, line.on_first_line(0), Kind::OutOfZone(file.owner_name()));
         }
@@ -435,8 +436,9 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         };
         match rdata::parse_ttl(text) {
             Ok(ttl) => self.ttl = self.limited(file, line.on_first_line(1), ttl),
-            Err(_) => {
-                self.error(file, line.on_first_line(1), Kind::BadTtl);
+            Err(reason) => {
+                let reason = if reason == "out of range" { reason } else { "bad ttl" };
+                self.error(file, line.on_first_line(1), Kind::BadTtl(reason));
                 self.ttl = 0;
             }
         }
@@ -501,7 +503,9 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     }
 
     /// Reads a file as part of another: origin and current owner are as before afterwards (RFC 1035 §5.1).
-    fn include(&mut self, file: &mut File, line: &Line<'_>, path: &[u8], origin: Name) -> Step<()> {
+    fn include(&mut self, file: &File, line: &Line<'_>, path: &[u8], origin: Option<Name>) -> Step<()> {
+        let origin_changed = file.origin_changed || origin.is_some();
+        let origin = origin.unwrap_or_else(|| file.origin.clone());
         let shown = String::from_utf8_lossy(path).into_owned();
         let path = PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path));
         // BIND: a file that includes itself runs out of file descriptors.
@@ -516,7 +520,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                 let mut part = File::new(shown.into(), origin);
                 part.current.owner = file.owner().to_vec();
                 part.drop = file.drop;
-                part.origin_changed = file.origin_changed;
+                part.origin_changed = origin_changed;
                 self.outcome.included.push(path);
                 self.stack.push(identity);
                 self.lines(&bytes, &mut part);

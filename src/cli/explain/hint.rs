@@ -15,7 +15,7 @@ pub(super) fn of_kind(kind: &Kind) -> String {
         }
         Kind::UnknownType(text) => return of_unknown_type(text),
         Kind::UnknownDirective(text) => return of_directive(text),
-        Kind::BadTtl => "a TTL is a number of seconds, or numbers with units: 3600, 1h, 1d12h",
+        Kind::BadTtl(_) => "a TTL is a number of seconds, or numbers with units: 3600, 1h, 1d12h",
         Kind::WrongClass { found, zone } => {
             return format!("the zone has class {zone}: leave {found} out, or check with -c {found}");
         }

@@ -394,8 +394,9 @@ pub fn parse_ttl(text: &[u8]) -> Result<u32, &'static str> {
             b'0'..=b'9' => {
                 number = number * 10 + u64::from(byte - b'0');
                 digits += 1;
+                // BIND: one number that is too large is no number; only a sum is out of range.
                 if number > u64::from(u32::MAX) {
-                    return Err("out of range");
+                    return Err("syntax error");
                 }
                 continue;
             }
