@@ -10,6 +10,7 @@ mod checkconf;
 mod checkzone;
 mod cluster;
 mod compare_bind;
+mod conffuzz;
 mod crash;
 mod demo;
 mod formats;

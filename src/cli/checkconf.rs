@@ -1,21 +1,23 @@
 //! `checkconf`: reads a configuration and says what is wrong with it, as named-checkconf 9.18 does.
 //!
-//! Besides BIND's messages it prints a warning for every statement that this server does not implement.
-//! Findings go to standard output, as BIND's do; the exit code is 1 if there was an error.
+//! It says what BIND would say, word for word, and nothing about this server, so that it can stand where
+//! named-checkconf stood. `--trimaran` adds, on standard error, what this server would not carry out; the exit
+//! code is then 1 too if the server would not start. Findings go to standard output, as BIND's do.
 
 use super::getopt::{Options, Step};
 use super::help;
-use crate::config::{self, Reading, Secrets, Severity, ZoneConfig};
-use crate::zone::check;
+use crate::config::{self, ListedZone, Plugins, ReadOptions, Reading, Secrets, Severity};
+use crate::dns::Name;
+use crate::zone::check::{self, Check};
 use crate::{clock, zonefile};
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The options, as getopt(3) writes them.
-pub const OPTIONS: &str = "chijlpt:vxz";
+pub const OPTIONS: &str = "cdhijlm:pt:vxz";
 /// The options that BIND does not have.
-pub const LONG_OPTIONS: &[&str] = &["help"];
+pub const LONG_OPTIONS: &[&str] = &["help", "trimaran"];
 
 /// What BIND reads if no file is named.
 const DEFAULT_FILE: &str = "/etc/bind/named.conf";
@@ -24,10 +26,13 @@ const DEFAULT_FILE: &str = "/etc/bind/named.conf";
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wishes {
     ignore_deprecated: bool,
+    skip_plugins: bool,
     list_zones: bool,
     load_zones: bool,
     print: bool,
     hide_secrets: bool,
+    /// Whether this server's own view is asked for.
+    ours: bool,
     root: Option<PathBuf>,
     file: PathBuf,
 }
@@ -80,13 +85,34 @@ fn run(program: &str, args: &[OsString], out: &mut dyn Write, err: &mut dyn Writ
         writeln!(err, "isc_dir_chroot: {reason}")?;
         return Ok(1);
     }
-    let reading = config::read_file(&wishes.file, None);
+    let plugins = if wishes.skip_plugins { Plugins::Skipped } else { Plugins::Checked };
+    let reading = config::read_file(&wishes.file, ReadOptions { plugins });
     for finding in &reading.diagnostics {
         if !(wishes.ignore_deprecated && finding.severity == Severity::Deprecation) {
             writeln!(out, "{finding}")?;
         }
     }
-    report(&wishes, &reading, out, err)
+    if !reading.is_valid() {
+        return Ok(1);
+    }
+    let mut code = 0;
+    if wishes.load_zones || wishes.list_zones {
+        code = zones(&wishes, &reading, out, err)?;
+    }
+    if wishes.print && code == 0 {
+        let secrets = if wishes.hide_secrets { Secrets::Hidden } else { Secrets::Shown };
+        out.write_all(reading.canonical(secrets).as_bytes())?;
+    }
+    if wishes.ours {
+        let (config, findings) = reading.resolve(None);
+        for finding in findings {
+            writeln!(err, "{finding}")?;
+        }
+        if config.is_none() {
+            code = 1;
+        }
+    }
+    Ok(code)
 }
 
 fn command_line(args: &[OsString]) -> CommandLine {
@@ -95,57 +121,47 @@ fn command_line(args: &[OsString]) -> CommandLine {
     for step in options.by_ref() {
         match step {
             Step::Flag(b'h') => return CommandLine::Usage(None),
+            Step::Long("trimaran") => wishes.ours = true,
             Step::Long(_) => return CommandLine::Help,
             Step::Flag(b'v') => return CommandLine::Version,
+            Step::Flag(b'c') => wishes.skip_plugins = true,
             Step::Flag(b'i') => wishes.ignore_deprecated = true,
             Step::Flag(b'l') => wishes.list_zones = true,
             Step::Flag(b'z') => wishes.load_zones = true,
             Step::Flag(b'p') => wishes.print = true,
             Step::Flag(b'x') => wishes.hide_secrets = true,
-            // There are no plugins to leave out, and no journals beside zone files.
-            Step::Flag(_) => {}
+            // Debugging of BIND itself, and journals, which the zone files here do not have.
+            Step::Flag(_) | Step::Value(b'm', _) => {}
             Step::Value(_, root) => wishes.root = Some(root.into()),
             Step::Unknown(letter) | Step::MissingArgument(letter) => {
                 return CommandLine::Usage(Some(format!("invalid argument -{}", char::from(letter))));
             }
         }
     }
-    wishes.file = match options.operands() {
-        [] => DEFAULT_FILE.into(),
-        [file] => file.into(),
-        _ => return CommandLine::Usage(None),
-    };
     if wishes.hide_secrets && !wishes.print {
         return CommandLine::Refused("-x cannot be used without -p");
     }
+    if wishes.print && wishes.list_zones {
+        return CommandLine::Refused("-l cannot be used with -p");
+    }
+    wishes.file = match options.operands() {
+        [] => DEFAULT_FILE.into(),
+        [file] if file.is_empty() => DEFAULT_FILE.into(),
+        [file] => file.into(),
+        _ => return CommandLine::Usage(None),
+    };
     CommandLine::Check(wishes)
 }
 
-/// What is done with a configuration that could be read.
-fn report(wishes: &Wishes, reading: &Reading, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<i32> {
-    let Some(config) = reading.config() else { return Ok(1) };
+/// Lists the zones or loads their files.
+fn zones(wishes: &Wishes, reading: &Reading, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<i32> {
     let mut code = 0;
-    if wishes.load_zones {
-        if let Some(directory) = &config.options.directory
-            && let Err(error) = std::env::set_current_dir(directory)
-        {
-            writeln!(err, "change directory to '{}' failed: {error}", directory.display())?;
-            return Ok(1);
+    for zone in reading.zones() {
+        if wishes.list_zones {
+            writeln!(out, "{} {} {} {}", zone.name, zone.class, zone.view, zone.zone_type)?;
+        } else if load_zone(&zone, reading.directory(), out, err)? == Verdict::Refused {
+            code = 1;
         }
-        for zone in &config.zones {
-            if load_zone(zone, out, err)? == Verdict::Refused {
-                code = 1;
-            }
-        }
-    }
-    if wishes.list_zones {
-        for zone in reading.zones() {
-            writeln!(out, "{} {} _default {}", zone.name, zone.class, zone.zone_type)?;
-        }
-    }
-    if wishes.print {
-        let secrets = if wishes.hide_secrets { Secrets::Hidden } else { Secrets::Shown };
-        out.write_all(reading.canonical(secrets).as_bytes())?;
     }
     Ok(code)
 }
@@ -157,20 +173,63 @@ enum Verdict {
     Refused,
 }
 
-/// Loads a zone file to see whether it makes a zone, and says so as BIND does.
-fn load_zone(zone: &ZoneConfig, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Verdict> {
-    let options = zonefile::Options { now: u32::try_from(clock::unix_secs()).ok(), ..Default::default() };
-    let checked = zonefile::load_checked(&zone.file, &zone.name, &options, &check::Options::default());
-    for message in &checked.messages {
-        writeln!(out, "{message}")?;
-    }
-    let name = zone.name.undotted();
-    if let Some(contents) = &checked.contents {
-        let signed = if check::is_signed(contents) { " (DNSSEC signed)" } else { "" };
-        writeln!(out, "zone {name}/IN: loaded serial {}{signed}", contents.serial())?;
+/// Loads the file of a zone that has its data from one, and says so as BIND does.
+fn load_zone(
+    zone: &ListedZone<'_>,
+    directory: &Path,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<Verdict> {
+    let zone_type = zone.zone_type.to_ascii_lowercase();
+    let is_filled_elsewhere = zone.has_other_source || (zone_type == "redirect" && zone.has_primaries);
+    if is_filled_elsewhere || !matches!(zone_type.as_str(), "primary" | "master" | "redirect" | "hint") {
         return Ok(Verdict::Loaded);
     }
-    writeln!(err, "_default/{name}/IN: {}", checked.failure.unwrap_or("bad zone"))?;
+    let name = Name::parse(zone.name.as_bytes(), Some(&Name::root()));
+    let (Some(file), Ok(name), Some(class)) = (zone.file, name, zonefile::parse_class(zone.class.as_bytes()))
+    else {
+        return Ok(Verdict::Refused);
+    };
+    let reading = zonefile::Options {
+        format: if zone.checks.is_raw { zonefile::Format::Raw } else { zonefile::Format::Text },
+        class,
+        check_names: zone.checks.names,
+        // BIND: with -z the names of name servers and mail exchangers are looked at, but not refused.
+        check_mx: if zone.checks.mx == Check::Ignore { Check::Ignore } else { Check::Warn },
+        check_wildcard: if zone.checks.wildcard { Check::Warn } else { Check::Ignore },
+        max_ttl: zone.checks.max_ttl_secs,
+        now: u32::try_from(clock::unix_secs()).ok(),
+        ..Default::default()
+    };
+    // BIND names the file as the configuration does, and looks for it in the directory.
+    let path = directory.join(file);
+    let (shown, shown_path) = (name.undotted(), path.to_string_lossy());
+    let plain = |text: &str| {
+        text.replace(&*shown_path, file)
+            .replace(&format!("zone {shown}/IN:"), &format!("zone {shown}/{class}:"))
+    };
+    if zone_type == "hint" {
+        let loaded = zonefile::load(&path, &name, &reading);
+        for diagnostic in &loaded.outcome.diagnostics {
+            writeln!(out, "{}", plain(&diagnostic.to_string()))?;
+        }
+        let Some(error) = loaded.outcome.first_error() else { return Ok(Verdict::Loaded) };
+        let result = error.kind.result();
+        writeln!(out, "could not configure root hints from '{file}': {result}")?;
+        return Ok(Verdict::Refused);
+    }
+    let checked = zonefile::load_checked(&path, &name, &reading, &zone.checks.whole_zone(class));
+    for message in &checked.messages {
+        writeln!(out, "{}", plain(message))?;
+    }
+    if let Some(contents) = &checked.contents {
+        let signed = if check::is_signed(contents) { " (DNSSEC signed)" } else { "" };
+        let serial = contents.serial();
+        writeln!(out, "zone {shown}/{class}: loaded serial {serial}{signed}")?;
+        return Ok(Verdict::Loaded);
+    }
+    let result = checked.failure.unwrap_or("bad zone");
+    writeln!(err, "{}/{}/{}: {result}", zone.view, zone.name, zone.class)?;
     Ok(Verdict::Refused)
 }
 
@@ -209,6 +268,7 @@ mod tests {
         check(&["-t"], 0, "", &format!("named-checkconf: invalid argument -t\n{usage}"));
         check(&["a", "b"], 0, "", usage);
         check(&["-x", "f"], 1, "", "named-checkconf: -x cannot be used without -p\n");
+        check(&["-lp", "f"], 1, "", "named-checkconf: -l cannot be used with -p\n");
         check(&["-v"], 0, &format!("{}\n", env!("CARGO_PKG_VERSION")), "");
         check(&["/nonexistent/f"], 1, "open: /nonexistent/f: file not found\n", "");
         check(&["-t", "/nonexistent", "f"], 1, "", "isc_dir_chroot: file not found\n");
@@ -216,13 +276,33 @@ mod tests {
 
     #[test]
     fn findings_go_to_standard_output_and_errors_decide_the_code() {
-        let warned = "named.conf:1: option 'querylog' is not implemented; ignored\n";
-        assert_eq!(check(&[], "options { querylog yes; };\n", &[]), (0, warned.into(), String::new()));
+        assert_eq!(check(&[], "options { querylog yes; };\n", &[]), (0, String::new(), String::new()));
         let refused = "named.conf:1: unknown option 'foo'\n";
-        assert_eq!(check(&["-lp"], "foo;\n", &[]), (1, refused.into(), String::new()));
+        assert_eq!(check(&["-p"], "foo;\n", &[]), (1, refused.into(), String::new()));
         let deprecated = "options { files 1k; };\n";
         assert!(check(&[], deprecated, &[]).1.contains("option 'files' is deprecated"));
         assert!(!check(&["-i"], deprecated, &[]).1.contains("deprecated"));
+    }
+
+    #[test]
+    fn what_this_server_lacks_is_said_on_request_and_beside_the_rest() {
+        let ignored = "options { querylog yes; };\n";
+        let warned = "named.conf:1: option 'querylog' is not implemented; ignored\n";
+        assert_eq!(check(&["--trimaran"], ignored, &[]), (0, String::new(), warned.into()));
+        let refused = "named.conf:1: option 'view' is not yet supported\n";
+        assert_eq!(check(&[], "view v { };\n", &[]), (0, String::new(), String::new()));
+        assert_eq!(check(&["--trimaran"], "view v { };\n", &[]), (1, String::new(), refused.into()));
+    }
+
+    #[test]
+    fn zones_of_views_are_listed_with_their_views() {
+        let source = "view a { zone x { type primary; file \"f\"; }; };\nview b ch { zone y ch { type hint; file \"h\"; }; };\n\
+                      view c { zone x { in-view a; }; };\n";
+        let (code, out, _) = check(&["-l"], source, &[]);
+        assert_eq!(
+            (code, out.lines().skip(1).collect::<Vec<_>>()),
+            (0, vec!["x IN a primary", "y ch b hint", "x IN c in-view a"])
+        );
     }
 
     #[test]

@@ -152,24 +152,32 @@ pub const COMPILEZONE: Help = Help {
 /// `checkconf --help`.
 pub const CHECKCONF: Help = Help {
     usage: "[option ...] [file]",
-    about: "Checks a configuration file as named-checkconf of BIND 9.18 does, and warns of every statement that the \
-            server does not implement. Findings go to standard output. Default file: /etc/bind/named.conf.",
+    about: "Checks a configuration file and says what named-checkconf of BIND 9.18 says of it; what this server does \
+            not support changes nothing. Findings go to standard output. Default file: /etc/bind/named.conf.",
     options: &[
         entry(
             "-c",
             "",
-            "Checks the core of the configuration only; accepted, there are no plugins to leave out.",
+            "Checks the core of the configuration only: does not look whether plugins are there.",
         ),
+        entry("-d", "", "Accepted: debugging of BIND itself."),
         entry("-h", "", "Prints the usage as BIND does."),
         entry("-i", "", "Leaves out warnings of deprecated statements."),
         entry("-j", "", "With -z: reads the journals beside the zone files, too."),
         entry("-l", "", "Lists the zones, one a line: name, class, view and type."),
+        entry("-m", "flag", "Accepted: memory debugging of BIND itself."),
         entry("-p", "", "Prints the configuration in canonical form."),
         entry("-t", "directory", "Changes the root directory first (needs the right to)."),
         entry("-v", "", "Prints the version and exits."),
         entry("-x", "", "With -p: question marks in the place of secrets."),
         entry("-z", "", "Loads the zone files of all primary zones."),
         entry("--help", "", "Prints this."),
+        entry(
+            "--trimaran",
+            "",
+            "Adds, on standard error, which statements this server ignores or refuses; exit code 1 if it would not \
+             start.",
+        ),
     ],
     exit: "0 if the configuration can be used, and behind the usage, as BIND has it; 1 if there are errors.",
 };

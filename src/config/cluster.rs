@@ -1,9 +1,9 @@
 //! The `cluster` statement: who shares the log.
 
-use super::check::Findings;
 use super::definitions::decode_secret;
 use super::diagnostic::Position;
 use super::model::{Acknowledge, ClusterConfig, Member};
+use super::resolve::Findings;
 use super::tree::{Entry, Map};
 use super::values::Value;
 
@@ -18,7 +18,7 @@ pub(super) fn cluster(entry: &Entry, findings: &mut Findings<'_>) -> Option<Clus
     let members = members(map, findings);
     if !MEMBER_COUNTS.contains(&members.len()) {
         let text = format!("cluster: {} members, but there must be 1, 3, 5 or 7", members.len());
-        findings.missing(&entry.position, text);
+        findings.error(&entry.position, text);
     }
     let node_id = node_id(map, &members, entry, findings);
     let secret = secret(map, entry, findings);
@@ -41,12 +41,12 @@ fn node_id(
     findings: &mut Findings<'_>,
 ) -> Option<u32> {
     let Some(entry) = map.get("node-id") else {
-        findings.missing(&cluster.position, "cluster: missing 'node-id' entry".to_owned());
+        findings.error(&cluster.position, "cluster: missing 'node-id' entry".to_owned());
         return None;
     };
     let id = entry.integer()?;
     if !members.iter().any(|(member, _)| member.id == id) {
-        findings.missing(&entry.position, format!("node-id {id} is not one of the members"));
+        findings.error(&entry.position, format!("node-id {id} is not one of the members"));
     }
     Some(id)
 }
@@ -55,9 +55,8 @@ fn members<'a>(map: &'a Map, findings: &mut Findings<'_>) -> Vec<(Member, &'a Po
     let mut members: Vec<(Member, &Position)> = Vec::new();
     for entry in map.all("member") {
         let Some(id) = entry.values.first().and_then(|v| v.integer()) else { continue };
-        let Some(Value::Address(address)) = entry.behind("address").map(|v| v.value.clone()) else {
-            continue;
-        };
+        let Some(Value::Socket(socket)) = entry.behind("address").map(|v| v.value.clone()) else { continue };
+        let address = socket.address.ip;
         let Some(port) = findings.port(entry.behind("port"), "port '{}' out of range") else { continue };
         let member = Member { id, address, port };
         if id == 0 {
@@ -86,7 +85,7 @@ fn secret(map: &Map, cluster: &Entry, findings: &mut Findings<'_>) -> Option<Vec
     let Some(entry) = map.get("secret") else {
         // With `tls` there is no secret, and that has been called unsupported.
         if map.get("tls").is_none() {
-            findings.missing(&cluster.position, "cluster: missing 'secret' entry".to_owned());
+            findings.error(&cluster.position, "cluster: missing 'secret' entry".to_owned());
         }
         return None;
     };

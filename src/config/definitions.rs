@@ -1,12 +1,11 @@
 //! What other statements refer to by name: ACLs, keys, and lists of servers.
 
 use super::acl::{Element, MatchList, Prefix, Subject};
-use super::check::Findings;
 use super::diagnostic::{Position, Severity};
 use super::model::NotifyTarget;
-use super::syntax::Located;
+use super::resolve::Findings;
 use super::tree::{Entry, Map, behind};
-use super::values::{AclItem, AclSubject, Value, mismatch};
+use super::values::{AclItem, AclSubject, Located, Value};
 use crate::dns::Name;
 use crate::dns::tsig::{Algorithm, Key};
 use data_encoding::BASE64;
@@ -18,8 +17,7 @@ use std::sync::Arc;
 pub(super) struct Definitions<'a> {
     acls: HashMap<String, AclState<'a>>,
     keys: Vec<Key>,
-    /// Where keys are defined; also those whose statement is wrong, as nothing is gained by calling them
-    /// unknown too.
+    /// Where keys are defined; also those that cannot be used, as nothing is gained by calling them unknown too.
     key_positions: HashMap<Name, &'a Position>,
     servers: HashMap<String, &'a Entry>,
 }
@@ -39,18 +37,9 @@ impl<'a> Definitions<'a> {
             key_positions: HashMap::new(),
             servers: HashMap::new(),
         };
-        let mut acl_positions: HashMap<String, &Position> = HashMap::new();
         for entry in map.all("acl") {
-            let (Some(name), Some(items)) = (entry.text(), entry.match_list()) else { continue };
-            let lower = name.to_ascii_lowercase();
-            if matches!(lower.as_str(), "any" | "none" | "localhost" | "localnets") {
-                findings.error(&entry.position, format!("attempt to redefine builtin acl '{name}'"));
-            } else if let Some(previous) = acl_positions.get(&lower) {
-                let text = format!("attempt to redefine acl '{name}' previous definition: {previous}");
-                findings.error(&entry.position, text);
-            } else {
-                acl_positions.insert(lower.clone(), &entry.position);
-                definitions.acls.insert(lower, AclState::Unresolved(items));
+            if let (Some(name), Some(items)) = (entry.text(), entry.match_list()) {
+                definitions.acls.insert(name.to_ascii_lowercase(), AclState::Unresolved(items));
             }
         }
         for entry in map.all("key") {
@@ -70,18 +59,12 @@ impl<'a> Definitions<'a> {
 
     fn add_key(&mut self, entry: &'a Entry, findings: &mut Findings<'_>) {
         let (Some(text), Some(map)) = (entry.text(), entry.map()) else { return };
-        let Ok(name) = text.parse::<Name>() else {
-            return findings.error(&entry.position, format!("key '{text}': bad key name"));
+        let (Ok(name), Some(algorithm), Some(secret)) =
+            (text.parse::<Name>(), map.get("algorithm"), map.get("secret"))
+        else {
+            return;
         };
-        if let Some(previous) = self.key_positions.get(&name) {
-            let text = format!("key '{text}': already exists previous definition: {previous}");
-            return findings.error(&entry.position, text);
-        }
         self.key_positions.insert(name.clone(), &entry.position);
-        let (Some(algorithm), Some(secret)) = (map.get("algorithm"), map.get("secret")) else {
-            let text = format!("key '{text}' must have both 'secret' and 'algorithm' defined");
-            return findings.missing(entry.block_position(), text);
-        };
         let decoded = decode_secret(secret, findings);
         let known = key_algorithm(text, algorithm, findings);
         let (Some(secret), Some((algorithm, mac_bytes))) = (decoded, known) else { return };
@@ -98,7 +81,7 @@ impl<'a> Definitions<'a> {
             return None;
         };
         if !self.knows_key(&name) {
-            findings.missing(position, format!("unknown key '{text}'"));
+            findings.error(position, format!("unknown key '{text}'"));
         }
         Some(name)
     }
@@ -117,15 +100,12 @@ impl<'a> Definitions<'a> {
                 AclSubject::List(items) => {
                     Some((false, Subject::List(Arc::new(self.match_list(items, findings)))))
                 }
-                AclSubject::Block(address, bits) => match Prefix::new(*address, *bits) {
-                    Some(prefix) => Some((false, Subject::Block(prefix))),
-                    None => {
-                        let misfit = mismatch(item.position.clone(), *address, *bits);
-                        findings.error(&misfit.position, misfit.text);
-                        None
-                    }
-                },
-                AclSubject::Geoip(_) => {
+                AclSubject::Block(block) => u8::try_from(block.bits)
+                    .ok()
+                    .and_then(|bits| Prefix::new(block.address.ip, bits))
+                    .map(|prefix| (false, Subject::Block(prefix))),
+                AclSubject::Negated(_) => None,
+                AclSubject::Geoip { .. } => {
                     findings.error(
                         &item.position,
                         "'geoip' is not yet supported in address match lists".to_owned(),
@@ -157,7 +137,7 @@ impl<'a> Definitions<'a> {
         }
         let items = match self.acls.get(&lower) {
             None => {
-                findings.missing(position, format!("undefined ACL '{name}'"));
+                findings.error(position, format!("undefined ACL '{name}'"));
                 return None;
             }
             Some(AclState::InProgress) => {
@@ -184,7 +164,7 @@ impl<'a> Definitions<'a> {
             findings.error(position, format!("key name '{text}' is not a valid domain name"));
             return None;
         };
-        if !self.knows_key(&name) && findings.is_syntax_clean() {
+        if !self.knows_key(&name) {
             let text = format!("key '{text}' is not defined: no request can match it");
             findings.say(Severity::Warning, position, text);
         }
@@ -217,11 +197,12 @@ impl<'a> Definitions<'a> {
             if let Some(tls) = behind(values, "tls") {
                 findings.error(&tls.position, "option 'tls' is not yet supported".to_owned());
             }
-            let Value::Address(address) = first.value else {
+            let Value::Socket(socket) = first.value else {
                 self.add_named_targets(first, list_port, seen, targets, findings);
                 continue;
             };
-            let port = findings.port(behind(values, "port"), PORT_NUMBER).unwrap_or(list_port);
+            let port = if socket.port == 0 { list_port } else { socket.port };
+            let address = socket.address.ip;
             let key = behind(values, "key");
             let key = key.and_then(|key| self.key(key.text()?, &key.position, findings));
             let target = NotifyTarget { address: SocketAddr::new(address, port), key };
@@ -242,13 +223,12 @@ impl<'a> Definitions<'a> {
         let text = name.text().unwrap_or_default();
         let lower = text.to_ascii_lowercase();
         match self.servers.get(&lower) {
-            None => findings.missing(&name.position, format!("unable to find primaries list '{text}'")),
             // BIND: a list that names itself, or is named twice, counts once.
-            Some(_) if seen.contains(&lower) => {}
-            Some(entry) => {
+            Some(entry) if !seen.contains(&lower) => {
                 seen.push(lower);
                 self.add_targets(entry, port, seen, targets, findings);
             }
+            _ => {}
         }
     }
 }
@@ -272,19 +252,8 @@ fn key_algorithm(key: &str, entry: &Entry, findings: &mut Findings<'_>) -> Optio
     if let Some(found) = Algorithm::from_mnemonic(text) {
         return Some(found);
     }
-    let cut = text
-        .rsplit_once('-')
-        .and_then(|(base, bits)| Some((Algorithm::from_mnemonic(base)?.0, bits.parse::<usize>().ok()?)));
-    let text = match cut {
-        Some((algorithm, bits)) if bits > algorithm.mac_bytes() * 8 => {
-            format!("key '{key}' digest-bits too large [{bits}..{}]", algorithm.mac_bytes() * 8)
-        }
-        Some((_, bits)) if !bits.is_multiple_of(8) => format!("key '{key}' digest-bits not multiple of 8"),
-        Some((algorithm, _)) => {
-            format!("key '{key}' digest-bits too small [<{}]", algorithm.mac_bytes() * 4)
-        }
-        None => format!("unknown algorithm '{text}'"),
-    };
+    // BIND signs with these, after a warning (RFC 8945 §5.2.2.1 forbids it).
+    let text = format!("key '{key}': algorithm '{text}' cuts signatures to less than half their length");
     findings.error(&entry.position, text);
     None
 }

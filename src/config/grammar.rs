@@ -1,197 +1,130 @@
-//! The statement tree: named.conf without knowing any statement.
+//! The language that the table of statements is written in.
 //!
 //! ```text
-//! block     = { statement }            statement = item ... ;
-//! item      = word | "string" | / | ! | { block }
+//! port                        this word                  <integer>         a value of this type
+//! [ port <integer> ]          may be left out            ( yes | no )      one of these words
+//! ( no | <integer> )          a word or a value          [ ( yes | no ) ]  one of these words or nothing
+//! { <string>; ... }           a list                     { @options }      statements of that context
+//! (* a <integer> | b <string> *)    any of these, each once and in any order
 //! ```
 //!
-//! Elements of lists (`10/8;` in an address match list) are statements too. Nothing is lost at an error:
-//! the tree holds what could be read, with the diagnostics beside it.
+//! It is the notation of named.conf(5) with the last line added, so that a row can be compared with BIND's page
+//! by eye. Where BIND reads a value in a way of its own, the row names a type for it (`leaves` reads it).
 
-use super::diagnostic::Position;
-use super::lexer::{Kind, Token, tokens};
-use std::sync::Arc;
+use super::leaves::Leaf;
+use super::statements::Context;
 
-/// Deepest nesting of braces; BIND has no limit but its stack.
-const DEPTH_MAX: usize = 100;
-
-/// An item of a statement.
+/// One element of a syntax.
 #[derive(Clone, Debug)]
-pub(super) struct Item {
-    pub(super) form: Form,
-    pub(super) position: Position,
+pub(super) enum Syntax {
+    /// A word that must stand here.
+    Label(&'static str),
+    Leaf(Leaf),
+    /// Words, printed as they are written.
+    Words(Vec<&'static str>),
+    /// The same, or nothing.
+    OptionalWords(Vec<&'static str>),
+    /// Words, or else a value.
+    WordsOr(Vec<&'static str>, Leaf),
+    /// Words, printed as the table has them, or else a value.
+    LeafOr(Leaf, Vec<&'static str>),
+    /// A word, or else a list.
+    WordOrList(&'static str, Vec<Syntax>),
+    Optional(Vec<Syntax>),
+    AnyOrder(Vec<(&'static str, Vec<Syntax>)>),
+    List(Vec<Syntax>),
+    Block(Context),
 }
 
-/// What an item is.
-#[derive(Clone, Debug)]
-pub(super) enum Form {
-    Word(String),
-    Quoted(String),
-    Slash,
-    Bang,
-    Block(Block),
+type Words = std::iter::Peekable<std::vec::IntoIter<&'static str>>;
+
+/// Reads the notation. Panics on a row that is not well formed: a test reads every row.
+pub(super) fn compile(notation: &'static str) -> Vec<Syntax> {
+    let words: Vec<_> = notation.split_whitespace().flat_map(split_punctuation).collect();
+    let mut words = words.into_iter().peekable();
+    let syntax = sequence(&mut words, &[]);
+    assert!(words.next().is_none(), "unbalanced brackets in {notation:?}");
+    syntax
 }
 
-impl Item {
-    /// How diagnostics name the item: `near 'x'`.
-    pub(super) fn near(&self) -> &str {
-        match &self.form {
-            Form::Word(text) => text,
-            Form::Quoted(_) => "\"",
-            Form::Slash => "/",
-            Form::Bang => "!",
-            Form::Block(_) => "{",
-        }
-    }
+/// `<string>;` is two words.
+fn split_punctuation(word: &'static str) -> impl Iterator<Item = &'static str> {
+    let (body, tail) = word.strip_suffix(';').map_or((word, None), |body| (body, Some(";")));
+    std::iter::once(body).chain(tail)
 }
 
-/// Items up to a semicolon.
-#[derive(Clone, Debug)]
-pub(super) struct Statement {
-    pub(super) items: Vec<Item>,
-    /// Where the semicolon is, or what stands in its place.
-    pub(super) end: Position,
-}
-
-/// Statements in braces, or those of a file.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Block {
-    pub(super) statements: Vec<Statement>,
-}
-
-/// A diagnostic of the tree: all of them are errors.
-pub(super) type Complaint = (Position, String);
-
-/// Reads a file.
-pub(super) fn parse(file: &Arc<str>, source: &[u8]) -> (Block, Vec<Complaint>) {
-    let mut parser = Parser { file, tokens: tokens(source).into_iter().peekable(), complaints: Vec::new() };
-    let block = parser.file();
-    (block, parser.complaints)
-}
-
-struct Parser<'a> {
-    file: &'a Arc<str>,
-    tokens: std::iter::Peekable<std::vec::IntoIter<Token>>,
-    complaints: Vec<Complaint>,
-}
-
-impl Parser<'_> {
-    fn file(&mut self) -> Block {
-        let mut all = Block::default();
-        loop {
-            all.statements.append(&mut self.block(0).statements);
-            let (kind, position) = self.peek();
-            match kind {
-                Kind::Close => {
-                    self.tokens.next();
-                    self.complain(position, "syntax error near '}'");
-                    // What usually stands behind a brace too many is its semicolon.
-                    if self.peek().0 == Kind::Semicolon {
-                        self.tokens.next();
-                    }
+fn sequence(words: &mut Words, closing: &[&str]) -> Vec<Syntax> {
+    let mut found = Vec::new();
+    while let Some(word) = words.next_if(|word| !closing.contains(word)) {
+        found.push(match word {
+            "[" => {
+                let inner = sequence(words, &["]"]);
+                words.next();
+                match <[Syntax; 1]>::try_from(inner) {
+                    Ok([Syntax::Words(words)]) => Syntax::OptionalWords(words),
+                    Ok([one]) => Syntax::Optional(vec![one]),
+                    Err(several) => Syntax::Optional(several),
                 }
-                Kind::Unfinished => {
-                    self.complain(position, "unexpected end of input");
-                    return all;
-                }
-                _ => return all,
             }
+            "(" => choice(alternatives(words, ")")),
+            "(*" => Syntax::AnyOrder(alternatives(words, "*)").into_iter().map(labelled).collect()),
+            "{" => braces(words),
+            other => leaf(other).map_or(Syntax::Label(other), Syntax::Leaf),
+        });
+    }
+    found
+}
+
+fn leaf(word: &str) -> Option<Leaf> {
+    word.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).map(Leaf::named)
+}
+
+fn alternatives(words: &mut Words, end: &'static str) -> Vec<Vec<Syntax>> {
+    let mut found = Vec::new();
+    loop {
+        found.push(sequence(words, &["|", end]));
+        if words.next() != Some("|") {
+            return found;
         }
     }
+}
 
-    /// Statements up to `}` or the end of the file, which stay unread.
-    fn block(&mut self, depth: usize) -> Block {
-        let mut block = Block::default();
-        loop {
-            match self.peek().0 {
-                Kind::Close | Kind::End | Kind::Unfinished => return block,
-                _ => block.statements.extend(self.statement(depth)),
-            }
+fn labelled(alternative: Vec<Syntax>) -> (&'static str, Vec<Syntax>) {
+    let mut parts = alternative.into_iter();
+    match parts.next() {
+        Some(Syntax::Label(label)) => (label, parts.collect()),
+        other => panic!("{other:?} is no label"),
+    }
+}
+
+fn choice(alternatives: Vec<Vec<Syntax>>) -> Syntax {
+    let starts_with_leaf = matches!(alternatives.first().map(Vec::as_slice), Some([Syntax::Leaf(_)]));
+    let (mut words, mut leaves, mut lists) = (Vec::new(), Vec::new(), Vec::new());
+    for alternative in alternatives {
+        match <[Syntax; 1]>::try_from(alternative) {
+            Ok([Syntax::Label(word)]) => words.push(word),
+            Ok([Syntax::Leaf(leaf)]) => leaves.push(leaf),
+            Ok([Syntax::List(element)]) => lists.push(element),
+            other => panic!("{other:?} is no alternative"),
         }
     }
-
-    /// Items up to the semicolon; nothing if a comment or string without an end cuts them off.
-    fn statement(&mut self, depth: usize) -> Option<Statement> {
-        let mut items = Vec::new();
-        loop {
-            let (kind, position) = self.peek();
-            let form = match kind {
-                Kind::Semicolon => {
-                    self.tokens.next();
-                    return Some(Statement { items, end: position });
-                }
-                Kind::Close => {
-                    self.complain(position.clone(), "missing ';' before '}'");
-                    return Some(Statement { items, end: position });
-                }
-                Kind::End => {
-                    self.complain(position.clone(), "missing ';' before end of file");
-                    return Some(Statement { items, end: position });
-                }
-                // Reported once, for the file.
-                Kind::Unfinished => return None,
-                Kind::Slash => Form::Slash,
-                Kind::Bang => Form::Bang,
-                Kind::Word => Form::Word(self.take_text()),
-                Kind::Quoted => Form::Quoted(self.take_text()),
-                Kind::Open => {
-                    self.tokens.next();
-                    let (block, closed) = self.braces(depth + 1);
-                    items.push(Item { form: Form::Block(block), position });
-                    if !closed {
-                        // The brace that is missing has been reported; its semicolon need not be.
-                        return Some(Statement { items, end: self.peek().1 });
-                    }
-                    continue;
-                }
-            };
-            if matches!(form, Form::Slash | Form::Bang) {
-                self.tokens.next();
-            }
-            items.push(Item { form, position });
-        }
+    match (leaves.as_slice(), lists.pop(), words.as_slice()) {
+        ([], None, _) => Syntax::Words(words),
+        ([leaf], None, _) if starts_with_leaf => Syntax::LeafOr(*leaf, words),
+        ([leaf], None, _) => Syntax::WordsOr(words, *leaf),
+        ([], Some(element), [word]) => Syntax::WordOrList(word, element),
+        _ => panic!("{words:?}: too many kinds of alternatives"),
     }
+}
 
-    /// A block behind its opening brace, and whether the closing one was there.
-    fn braces(&mut self, depth: usize) -> (Block, bool) {
-        if depth > DEPTH_MAX {
-            let position = self.peek().1;
-            self.complain(position, "braces are nested too deeply");
-            while !matches!(self.peek().0, Kind::End | Kind::Unfinished) {
-                self.tokens.next();
-            }
-            return (Block::default(), false);
-        }
-        let block = self.block(depth);
-        let (kind, position) = self.peek();
-        match kind {
-            Kind::Close => {
-                self.tokens.next();
-                return (block, true);
-            }
-            Kind::End => self.complain_once(position, "'}' expected near end of file"),
-            _ => {}
-        }
-        (block, false)
-    }
-
-    fn peek(&mut self) -> (Kind, Position) {
-        let token = self.tokens.peek().expect("reading stops at the last token, which says so");
-        (token.kind, Position { file: Arc::clone(self.file), line: token.line })
-    }
-
-    fn take_text(&mut self) -> String {
-        self.tokens.next().map(|token| token.text).unwrap_or_default()
-    }
-
-    fn complain(&mut self, position: Position, text: &str) {
-        self.complaints.push((position, text.to_owned()));
-    }
-
-    /// For what every open brace would say again.
-    fn complain_once(&mut self, position: Position, text: &str) {
-        if !self.complaints.iter().any(|(_, said)| said == text) {
-            self.complain(position, text);
+fn braces(words: &mut Words) -> Syntax {
+    let inner = sequence(words, &["}", ";"]);
+    let ends: Vec<_> = words.by_ref().take_while(|word| *word != "}").collect();
+    match inner.as_slice() {
+        [Syntax::Label(word)] if word.starts_with('@') => Syntax::Block(Context::named(&word[1..])),
+        _ => {
+            assert_eq!(ends, [";", "..."], "a list is written {{ element; ... }}");
+            Syntax::List(inner)
         }
     }
 }

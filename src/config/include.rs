@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// `*`, `?` and `[...]` are understood in the last part of the path. A pattern that matches nothing is an error.
 pub(super) fn expand(directory: &Path, pattern: &str) -> io::Result<Vec<(String, PathBuf)>> {
     if !pattern.contains(['*', '?', '[']) {
-        return Ok(vec![(pattern.to_owned(), directory.join(pattern))]);
+        let path = directory.join(pattern);
+        return std::fs::metadata(&path).map(|_| vec![(pattern.to_owned(), path)]);
     }
     let (parent, last) = pattern.rsplit_once('/').map_or(("", pattern), |(parent, last)| (parent, last));
     let prefix = &pattern[..pattern.len() - last.len()];
@@ -111,7 +112,8 @@ mod tests {
             expand(dir.path(), pattern).unwrap().into_iter().map(|(name, _)| name).collect()
         };
         assert_eq!(names("d/*.conf"), ["d/a.conf", "d/b.conf"]);
-        assert_eq!(names("d/nosuch"), ["d/nosuch"]);
+        assert_eq!(names("d/a.conf"), ["d/a.conf"]);
+        assert_eq!(expand(dir.path(), "d/nosuch").unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(expand(dir.path(), "d/*.none").unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -1,13 +1,13 @@
 //! The values of `options`, and those that a zone takes from it.
 
 use super::acl::MatchList;
-use super::check::Findings;
 use super::definitions::Definitions;
 use super::diagnostic::Severity;
 use super::model::{
     Identity, IxfrRatio, JournalSize, ListenOn, MinimalResponses, Notify, NotifyTarget, Options,
     TransferFormat,
 };
+use super::resolve::Findings;
 use super::tree::{Entry, Map};
 use super::values::Value;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mu
         options.port = findings.port(port.values.first(), PORT).unwrap_or(options.port);
     }
     if let Some(entry) = map.get("pid-file") {
-        options.pid_file = match entry.values.first().map(|v| &v.value) {
+        options.pid_file = match entry.value() {
             Some(Value::Quoted(path)) => Some(PathBuf::from(path)),
             _ => None,
         };
@@ -47,7 +47,7 @@ pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mu
     if let Some(entry) = map.get("minimal-responses") {
         options.minimal_responses = minimal_responses(entry);
     }
-    options.minimal_any = map.get("minimal-any").and_then(boolean).unwrap_or(false);
+    options.minimal_any = map.boolean("minimal-any").unwrap_or(false);
     if let Some(items) = map.get("allow-query").and_then(Entry::match_list) {
         options.allow_query = definitions.match_list(items, findings);
     }
@@ -73,7 +73,7 @@ pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mu
             *identity = read_identity(entry);
         }
     }
-    if let Some(entry) = map.get("recursion").filter(|entry| boolean(entry) == Some(true)) {
+    if let Some(entry) = map.get("recursion").filter(|entry| entry.boolean() == Some(true)) {
         let text =
             "recursion is not implemented: only the zones of this configuration are answered".to_owned();
         findings.say(Severity::Warning, &entry.position, text);
@@ -104,12 +104,8 @@ fn listen_on(
     statements
 }
 
-fn boolean(entry: &Entry) -> Option<bool> {
-    if let Value::Boolean(value) = entry.values.first()?.value { Some(value) } else { None }
-}
-
 fn minimal_responses(entry: &Entry) -> MinimalResponses {
-    match (boolean(entry), entry.text()) {
+    match (entry.boolean(), entry.text()) {
         (Some(true), _) => MinimalResponses::Yes,
         (Some(false), _) => MinimalResponses::No,
         (None, Some("no-auth")) => MinimalResponses::NoAuth,
@@ -118,9 +114,9 @@ fn minimal_responses(entry: &Entry) -> MinimalResponses {
 }
 
 fn read_identity(entry: &Entry) -> Identity {
-    match entry.values.first().map(|v| &v.value) {
+    match entry.value() {
         Some(Value::Quoted(text)) => Identity::Text(text.clone()),
-        Some(Value::Word("hostname")) => Identity::Hostname,
+        Some(Value::Word("hostname", _)) => Identity::Hostname,
         _ => Identity::None,
     }
 }
@@ -166,8 +162,7 @@ impl ZoneValues {
             notify: statement("notify").map_or(Notify::Yes, notify),
             notify_delay_secs: statement("notify-delay").and_then(Entry::integer).unwrap_or(5),
             max_journal_size: statement("max-journal-size").map_or(JournalSize::Default, journal_size),
-            max_ixfr_ratio: statement("max-ixfr-ratio")
-                .map_or(IxfrRatio::Percent(100), |entry| ixfr_ratio(entry, findings)),
+            max_ixfr_ratio: statement("max-ixfr-ratio").map_or(IxfrRatio::Percent(100), ixfr_ratio),
         }
     }
 }
@@ -178,7 +173,7 @@ pub(super) fn check_defaults(
     definitions: &mut Definitions<'_>,
     findings: &mut Findings<'_>,
 ) {
-    ZoneValues::read(&Map::default(), defaults, definitions, findings);
+    ZoneValues::read(&Map::empty(), defaults, definitions, findings);
 }
 
 /// A restriction that this server cannot keep must not be dropped.
@@ -192,7 +187,7 @@ fn check_transport(entry: &Entry, findings: &mut Findings<'_>) {
 }
 
 fn notify(entry: &Entry) -> Notify {
-    match (boolean(entry), entry.text()) {
+    match (entry.boolean(), entry.text()) {
         (Some(true), _) => Notify::Yes,
         (Some(false), _) => Notify::No,
         (None, Some("explicit")) => Notify::Explicit,
@@ -201,21 +196,15 @@ fn notify(entry: &Entry) -> Notify {
 }
 
 fn journal_size(entry: &Entry) -> JournalSize {
-    match entry.values.first().map(|v| &v.value) {
+    match entry.value() {
         Some(Value::Size(bytes)) => JournalSize::Bytes(*bytes),
-        Some(Value::Word("unlimited")) => JournalSize::Unlimited,
+        Some(Value::Word("unlimited", _)) => JournalSize::Unlimited,
         _ => JournalSize::Default,
     }
 }
 
-fn ixfr_ratio(entry: &Entry, findings: &mut Findings<'_>) -> IxfrRatio {
-    match entry.values.first().map(|v| &v.value) {
-        Some(Value::Percentage(0)) => {
-            // BIND: the slip in its text is kept.
-            let text = "'ixfr-max-ratio' must be a nonzero percentage or 'unlimited')";
-            findings.error(entry.value_position(), text.to_owned());
-            IxfrRatio::Percent(100)
-        }
+fn ixfr_ratio(entry: &Entry) -> IxfrRatio {
+    match entry.value() {
         Some(Value::Percentage(percent)) => IxfrRatio::Percent(*percent),
         _ => IxfrRatio::Unlimited,
     }

@@ -6,68 +6,46 @@ use super::statements::*;
 
 const ACL: &str = "{ <address_match_element>; ... }";
 const BOOLEAN: &str = "<boolean>";
-const CATALOG_ZONES: &str = "{ zone <string> [ default-primaries [ port <integer> ] { ( <remote-servers> | <ipv4_address> [ \
-    port <integer> ] | <ipv6_address> [ port <integer> ] ) [ key <string> ] [ tls <string> ]; ... } ] \
-    [ zone-directory <quoted_string> ] [ in-memory <boolean> ] [ min-update-interval <duration> ]; ... \
-    }";
+const CATALOG_ZONES: &str = "{ zone <string> (* default-primaries [ port <integer> ] [ dscp <integer> ] { <remote_server> [ key <string> ] [ tls <string> ]; ... } | default-masters [ port <integer> ] [ dscp <integer> ] { <remote_server> [ key <string> ] [ tls <string> ]; ... } | zone-directory <quoted_string> | in-memory <boolean> | min-update-interval <duration> *); ... }";
 const CHECK: &str = "( fail | warn | ignore )";
-const DNSTAP_OUTPUT: &str = "( file | unix ) <quoted_string> [ size ( unlimited | <size> ) ] [ versions ( unlimited | <integer> \
-    ) ] [ suffix ( increment | timestamp ) ]";
-const DUAL_STACK_SERVERS: &str = "[ port <integer> ] { ( <quoted_string> [ port <integer> ] | <ipv4_address> [ port <integer> ] | \
-    <ipv6_address> [ port <integer> ] ); ... }";
+const DNSTAP_OUTPUT: &str = "<dnstap_output>";
+const DUAL_STACK_SERVERS: &str = "[ port <integer> ] { <dual_stack_server>; ... }";
 const DURATION: &str = "<duration>";
-const FILE_CHANNEL: &str = "<quoted_string> [ versions ( unlimited | <integer> ) ] [ size <size> ] [ suffix ( increment | \
-    timestamp ) ]";
-const INET_CONTROLS: &str = "( <ipv4_address> | <ipv6_address> | * ) [ port ( <integer> | * ) ] allow { \
-    <address_match_element>; ... } [ keys { <string>; ... } ] [ read-only <boolean> ]";
-const INET_STATISTICS: &str = "( <ipv4_address> | <ipv6_address> | * ) [ port ( <integer> | * ) ] [ allow { \
-    <address_match_element>; ... } ]";
+const FILE_CHANNEL: &str = "<log_file>";
+const INET_CONTROLS: &str = "<controls_address> allow { <address_match_element>; ... } [ keys { <string>; ... } ] [ read-only <boolean> ]";
+const INET_STATISTICS: &str = "<controls_address> [ allow { <address_match_element>; ... } ]";
 const INTEGER: &str = "<integer>";
-const KEYS_DNSSEC_POLICY: &str = "{ ( csk | ksk | zsk ) [ ( key-directory ) ] lifetime <duration_or_unlimited> algorithm <string> [ \
-    <integer> ]; ... }";
-const NAMED_SERVERS: &str = "<string> [ port <integer> ] { ( <remote-servers> | <ipv4_address> [ port <integer> ] | \
-    <ipv6_address> [ port <integer> ] ) [ key <string> ] [ tls <string> ]; ... }";
+const KEYS_DNSSEC_POLICY: &str = "{ ( csk | ksk | zsk ) [ ( key-directory ) ] lifetime <duration_or_unlimited> algorithm <bare> [ <integer> ]; ... }";
+const NAMED_SERVERS: &str = "<string> [ port <integer> ] [ dscp <integer> ] { <remote_server> [ key <string> ] [ tls <string> ]; ... }";
 const PORTS: &str = "{ <portrange>; ... }";
-const QUERY_SOURCE_V4: &str =
-    "[ port ( <integer> | * ) ] [ address ] ( <ipv4_address> | * ) [ port ( <integer> | * ) ]";
-const QUERY_SOURCE_V6: &str =
-    "[ port ( <integer> | * ) ] [ address ] ( <ipv6_address> | * ) [ port ( <integer> | * ) ]";
+const QUERY_SOURCE_V4: &str = "<query_source4>";
+const QUERY_SOURCE_V6: &str = "<query_source6>";
 const QUOTED: &str = "<quoted_string>";
 const QUOTED_OR_NONE: &str = "( <quoted_string> | none )";
-const RESPONSE_POLICY: &str = "{ zone <string> [ add-soa <boolean> ] [ log <boolean> ] [ max-policy-ttl <duration> ] [ \
-    min-update-interval <duration> ] [ policy ( cname | disabled | drop | given | no-op | nodata | \
-    nxdomain | passthru | tcp-only <quoted_string> ) ] [ recursive-only <boolean> ] [ nsip-enable \
-    <boolean> ] [ nsdname-enable <boolean> ]; ... } [ add-soa <boolean> ] [ break-dnssec <boolean> ] [ \
-    max-policy-ttl <duration> ] [ min-update-interval <duration> ] [ min-ns-dots <integer> ] [ \
-    nsip-wait-recurse <boolean> ] [ nsdname-wait-recurse <boolean> ] [ qname-wait-recurse <boolean> ] \
-    [ recursive-only <boolean> ] [ nsip-enable <boolean> ] [ nsdname-enable <boolean> ] [ \
-    dnsrps-enable <boolean> ] [ dnsrps-options { <unspecified-text> } ]";
-const RRSET_ORDER: &str =
-    "{ [ class <string> ] [ type <string> ] [ name <quoted_string> ] <string> <string>; ... }";
-const SERVERS: &str = "[ port <integer> ] { ( <remote-servers> | <ipv4_address> [ port <integer> ] | <ipv6_address> [ \
-    port <integer> ] ) [ key <string> ] [ tls <string> ]; ... }";
+const RESPONSE_POLICY: &str = "{ zone <string> (* add-soa <boolean> | log <boolean> | max-policy-ttl <duration> | min-update-interval <duration> | policy <rpz_policy> | recursive-only <boolean> | nsip-enable <boolean> | nsdname-enable <boolean> *); ... } (* add-soa <boolean> | break-dnssec <boolean> | max-policy-ttl <duration> | min-update-interval <duration> | min-ns-dots <integer> | nsip-wait-recurse <boolean> | nsdname-wait-recurse <boolean> | qname-wait-recurse <boolean> | recursive-only <boolean> | nsip-enable <boolean> | nsdname-enable <boolean> | dnsrps-enable <boolean> | dnsrps-options <unspecified-text> *)";
+const RRSET_ORDER: &str = "{ [ class <bare> ] [ type <bare> ] [ name <quoted_string> ] <bare> <bare>; ... }";
+const SECRET: &str = "<secret>";
+const SERVERS: &str =
+    "[ port <integer> ] [ dscp <integer> ] { <remote_server> [ key <string> ] [ tls <string> ]; ... }";
 const SIZE: &str = "( default | unlimited | <sizeval> )";
-const SOURCE_V4: &str = "( <ipv4_address> | * ) [ port ( <integer> | * ) ] [ dscp <integer> ]";
-const SOURCE_V6: &str = "( <ipv6_address> | * ) [ port ( <integer> | * ) ] [ dscp <integer> ]";
+const SOURCE_V4: &str = "<source4>";
+const SOURCE_V6: &str = "<source6>";
 const TEXT: &str = "<string>";
 const TRUST_ANCHORS: &str = "{ <string> ( static-key | initial-key | static-ds | initial-ds ) <integer> <integer> <integer> \
     <quoted_string>; ... }";
 const UNIX_CONTROLS: &str = "<quoted_string> perm <integer> owner <integer> group <integer> [ keys { <string>; ... } ] [ \
     read-only <boolean> ]";
-const UPDATE_POLICY: &str = "( local | { ( deny | grant ) <string> ( 6to4-self | external | krb5-self | krb5-selfsub | \
-    krb5-subdomain | krb5-subdomain-self-rhs | ms-self | ms-selfsub | ms-subdomain | \
-    ms-subdomain-self-rhs | name | self | selfsub | selfwild | subdomain | tcp-self | wildcard | \
-    zonesub ) [ <string> ] <rrtypelist>; ... } )";
+const UPDATE_POLICY: &str = "( local | { ( deny | grant ) <string> <match_rule> <rrtypelist>; ... } )";
 const ZONE_TYPE: &str = "( primary | master | secondary | slave | mirror | hint | stub | static-stub | forward | redirect | \
     delegation-only )";
 
 /// Every statement. Those of the top level, of `options` and of `zone` come first, then those of other blocks.
 pub static STATEMENTS: &[Row] = &[
-    gone("acache-cleaning-interval", OPTIONS),
-    gone("acache-enable", OPTIONS),
+    gone("acache-cleaning-interval", OPTIONS | VIEW),
+    gone("acache-enable", OPTIONS | VIEW),
     implemented("acl", TOP, "<string> { <address_match_element>; ... }").many(),
-    gone("additional-from-auth", OPTIONS),
-    gone("additional-from-cache", OPTIONS),
+    gone("additional-from-auth", OPTIONS | VIEW),
+    gone("additional-from-cache", OPTIONS | VIEW),
     ignored("allow-new-zones", OPTIONS | VIEW, BOOLEAN),
     ignored("allow-notify", OPTIONS | VIEW | SECONDARY | MIRROR, ACL),
     implemented(
@@ -87,11 +65,11 @@ pub static STATEMENTS: &[Row] = &[
     implemented(
         "allow-transfer",
         OPTIONS | VIEW | PRIMARY | SECONDARY | MIRROR,
-        "[ port <integer> ] [ transport <string> ] { <address_match_element>; ... }",
+        "[ port <integer> ] (* transport <string> *) { <address_match_element>; ... }",
     ),
     implemented("allow-update", OPTIONS | VIEW | PRIMARY, ACL),
     ignored("allow-update-forwarding", OPTIONS | VIEW | SECONDARY | MIRROR, ACL),
-    gone("allow-v6-synthesis", OPTIONS),
+    gone("allow-v6-synthesis", OPTIONS | VIEW),
     implemented("also-notify", OPTIONS | VIEW | PRIMARY | SECONDARY | MIRROR, SERVERS),
     deprecated("alt-transfer-source", OPTIONS | VIEW | PRIMARY | SECONDARY | MIRROR, SOURCE_V4),
     deprecated("alt-transfer-source-v6", OPTIONS | VIEW | PRIMARY | SECONDARY | MIRROR, SOURCE_V6),
@@ -104,7 +82,7 @@ pub static STATEMENTS: &[Row] = &[
     deprecated("avoid-v6-udp-ports", OPTIONS, PORTS),
     ignored("bindkeys-file", OPTIONS, QUOTED),
     unsupported("blackhole", OPTIONS, ACL),
-    gone("cache-file", OPTIONS),
+    gone("cache-file", OPTIONS | VIEW),
     ignored("catalog-zones", OPTIONS | VIEW, CATALOG_ZONES),
     ignored("check-dup-records", OPTIONS | VIEW | PRIMARY, CHECK),
     ignored("check-integrity", OPTIONS | VIEW | PRIMARY, BOOLEAN),
@@ -121,12 +99,12 @@ pub static STATEMENTS: &[Row] = &[
     ignored("check-spf", OPTIONS | VIEW | PRIMARY, "( warn | ignore )"),
     ignored("check-srv-cname", OPTIONS | VIEW | PRIMARY, CHECK),
     ignored("check-wildcard", OPTIONS | VIEW | PRIMARY, BOOLEAN),
-    gone("cleaning-interval", OPTIONS),
+    gone("cleaning-interval", OPTIONS | VIEW),
     ignored("clients-per-query", OPTIONS | VIEW, INTEGER),
     implemented("cluster", TOP, "{ @cluster }"),
     ignored("controls", TOP, "{ @controls }").many(),
     ignored("cookie-algorithm", OPTIONS, "( aes | siphash24 )"),
-    ignored("cookie-secret", OPTIONS, TEXT).many(),
+    ignored("cookie-secret", OPTIONS, SECRET).many(),
     deprecated("coresize", OPTIONS, SIZE),
     ignored("database", DLZ | PRIMARY | SECONDARY | MIRROR | STUB, TEXT),
     deprecated("datasize", OPTIONS, SIZE),
@@ -153,19 +131,19 @@ pub static STATEMENTS: &[Row] = &[
     ignored("dns64-contact", OPTIONS | VIEW, TEXT),
     ignored("dns64-server", OPTIONS | VIEW, TEXT),
     ignored("dnskey-sig-validity", OPTIONS | VIEW | PRIMARY | SECONDARY, INTEGER),
-    ignored("dnsrps-enable", OPTIONS | VIEW, BOOLEAN),
-    ignored("dnsrps-options", OPTIONS | VIEW, "{ <unspecified-text> }"),
+    not_built("dnsrps-enable", OPTIONS | VIEW),
+    not_built("dnsrps-options", OPTIONS | VIEW),
     ignored("dnssec-accept-expired", OPTIONS | VIEW, BOOLEAN),
     ignored("dnssec-dnskey-kskonly", OPTIONS | VIEW | PRIMARY | SECONDARY, BOOLEAN),
-    gone("dnssec-enable", OPTIONS),
+    gone("dnssec-enable", OPTIONS | VIEW),
     ignored("dnssec-loadkeys-interval", OPTIONS | VIEW | PRIMARY | SECONDARY, INTEGER),
-    gone("dnssec-lookaside", OPTIONS),
+    gone("dnssec-lookaside", OPTIONS | VIEW),
     deprecated("dnssec-must-be-secure", OPTIONS | VIEW, "<string> <boolean>").many(),
     ignored("dnssec-policy", OPTIONS | VIEW | PRIMARY | SECONDARY, TEXT),
     ignored("dnssec-policy", TOP, "<string> { @dnssec-policy }").many(),
     ignored("dnssec-secure-to-insecure", OPTIONS | VIEW | PRIMARY, BOOLEAN),
     ignored("dnssec-update-mode", OPTIONS | VIEW | PRIMARY | SECONDARY, "( maintain | no-resign )"),
-    ignored("dnssec-validation", OPTIONS | VIEW, "( auto | <boolean> )"),
+    ignored("dnssec-validation", OPTIONS | VIEW, "( <boolean> | auto )"),
     ignored(
         "dnstap",
         OPTIONS | VIEW,
@@ -177,21 +155,21 @@ pub static STATEMENTS: &[Row] = &[
     obsolete("dscp", OPTIONS, INTEGER),
     ignored("dual-stack-servers", OPTIONS | VIEW, DUAL_STACK_SERVERS),
     ignored("dump-file", OPTIONS, QUOTED),
-    ignored("dyndb", TOP | VIEW, "<string> <quoted_string> { <unspecified-text> }").many(),
+    ignored("dyndb", TOP | VIEW, "<string> <quoted_string> <unspecified-text>").many(),
     implemented("edns-udp-size", OPTIONS | VIEW | SERVER, INTEGER),
     ignored("empty-contact", OPTIONS | VIEW, TEXT),
     ignored("empty-server", OPTIONS | VIEW, TEXT),
     ignored("empty-zones-enable", OPTIONS | VIEW, BOOLEAN),
     gone("fake-iquery", OPTIONS),
-    gone("fetch-glue", OPTIONS),
+    gone("fetch-glue", OPTIONS | VIEW),
     ignored("fetch-quota-params", OPTIONS | VIEW, "<integer> <fixedpoint> <fixedpoint> <fixedpoint>"),
     ignored("fetches-per-server", OPTIONS | VIEW, "<integer> [ ( drop | fail ) ]"),
     ignored("fetches-per-zone", OPTIONS | VIEW, "<integer> [ ( drop | fail ) ]"),
     implemented("file", PRIMARY | SECONDARY | MIRROR | HINT | STUB | REDIRECT, QUOTED),
     deprecated("files", OPTIONS, SIZE),
-    gone("filter-aaaa", OPTIONS),
-    gone("filter-aaaa-on-v4", OPTIONS),
-    gone("filter-aaaa-on-v6", OPTIONS),
+    gone("filter-aaaa", OPTIONS | VIEW),
+    gone("filter-aaaa-on-v4", OPTIONS | VIEW),
+    gone("filter-aaaa-on-v6", OPTIONS | VIEW),
     ignored("flush-zones-on-shutdown", OPTIONS, BOOLEAN),
     ignored(
         "forward",
@@ -201,7 +179,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored(
         "forwarders",
         OPTIONS | VIEW | PRIMARY | SECONDARY | STUB | STATIC_STUB | FORWARD,
-        "[ port <integer> ] { ( <ipv4_address> | <ipv6_address> ) [ port <integer> ]; ... }",
+        "[ port <integer> ] [ dscp <integer> ] { <forwarder>; ... }",
     ),
     ignored("fstrm-set-buffer-hint", OPTIONS, INTEGER),
     ignored("fstrm-set-flush-timeout", OPTIONS, INTEGER),
@@ -222,7 +200,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("http-port", OPTIONS, INTEGER),
     ignored("http-streams-per-connection", OPTIONS, INTEGER),
     ignored("https-port", OPTIONS, INTEGER),
-    unsupported("in-view", ANY_ZONE, TEXT),
+    unsupported("in-view", IN_VIEW, TEXT),
     ignored("inline-signing", PRIMARY | SECONDARY, BOOLEAN),
     ignored("interface-interval", OPTIONS, DURATION),
     ignored("ipv4only-contact", OPTIONS | VIEW, TEXT),
@@ -240,20 +218,20 @@ pub static STATEMENTS: &[Row] = &[
     implemented(
         "listen-on",
         OPTIONS,
-        "[ port <integer> ] [ tls <string> ] [ http <string> ] { <address_match_element>; ... }",
+        "[ port <integer> ] (* tls <string> | http <string> *) { <address_match_element>; ... }",
     )
     .many(),
     implemented(
         "listen-on-v6",
         OPTIONS,
-        "[ port <integer> ] [ tls <string> ] [ http <string> ] { <address_match_element>; ... }",
+        "[ port <integer> ] (* tls <string> | http <string> *) { <address_match_element>; ... }",
     )
     .many(),
     ignored("lmdb-mapsize", OPTIONS | VIEW, "<sizeval>"),
     ignored("lock-file", OPTIONS, QUOTED_OR_NONE),
     ignored("logging", TOP, "{ @logging }"),
     gone("lwres", TOP),
-    gone("maintain-ixfr-base", OPTIONS | ANY_ZONE),
+    gone("maintain-ixfr-base", OPTIONS | VIEW | ANY_ZONE),
     deprecated("managed-keys", TOP | VIEW, TRUST_ANCHORS).many(),
     ignored("managed-keys-directory", OPTIONS, QUOTED),
     ignored(
@@ -268,12 +246,15 @@ pub static STATEMENTS: &[Row] = &[
     ),
     ignored("masters", SECONDARY | MIRROR | STUB | REDIRECT, SERVERS),
     implemented("masters", TOP, NAMED_SERVERS).many(),
+    unsupported("match-clients", VIEW, ACL),
+    unsupported("match-destinations", VIEW, ACL),
     ignored("match-mapped-addresses", OPTIONS, BOOLEAN),
-    gone("max-acache-size", OPTIONS),
-    ignored("max-cache-size", OPTIONS | VIEW, "( default | unlimited | <sizeval> | <percentage> )"),
+    unsupported("match-recursive-only", VIEW, BOOLEAN),
+    gone("max-acache-size", OPTIONS | VIEW),
+    ignored("max-cache-size", OPTIONS | VIEW, "( default | unlimited | <sizeval_or_percentage> )"),
     ignored("max-cache-ttl", OPTIONS | VIEW, DURATION),
     ignored("max-clients-per-query", OPTIONS | VIEW, INTEGER),
-    gone("max-ixfr-log-size", OPTIONS | ANY_ZONE),
+    gone("max-ixfr-log-size", OPTIONS | VIEW | ANY_ZONE),
     implemented(
         "max-ixfr-ratio",
         OPTIONS | VIEW | PRIMARY | SECONDARY | MIRROR,
@@ -317,6 +298,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("min-ncache-ttl", OPTIONS | VIEW, DURATION),
     ignored("min-refresh-time", OPTIONS | VIEW | SECONDARY | MIRROR | STUB, INTEGER),
     ignored("min-retry-time", OPTIONS | VIEW | SECONDARY | MIRROR | STUB, INTEGER),
+    gone("min-roots", OPTIONS | VIEW),
     implemented("minimal-any", OPTIONS | VIEW, BOOLEAN),
     implemented("minimal-responses", OPTIONS | VIEW, "( no-auth | no-auth-recursive | <boolean> )"),
     ignored("multi-master", OPTIONS | VIEW | SECONDARY | MIRROR | STUB, BOOLEAN),
@@ -325,7 +307,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("new-zones-directory", OPTIONS | VIEW, QUOTED),
     ignored("no-case-compress", OPTIONS | VIEW, ACL),
     ignored("nocookie-udp-size", OPTIONS | VIEW, INTEGER),
-    gone("nosit-udp-size", OPTIONS),
+    gone("nosit-udp-size", OPTIONS | VIEW),
     implemented(
         "notify",
         OPTIONS | VIEW | PRIMARY | SECONDARY | MIRROR,
@@ -346,7 +328,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("parental-source", OPTIONS | VIEW | PRIMARY | SECONDARY, SOURCE_V4),
     ignored("parental-source-v6", OPTIONS | VIEW | PRIMARY | SECONDARY, SOURCE_V6),
     implemented("pid-file", OPTIONS, QUOTED_OR_NONE),
-    ignored("plugin", TOP | VIEW, "( query ) <string> [ { <unspecified-text> } ]").many(),
+    ignored("plugin", TOP | VIEW, "( query ) <string> [ <unspecified-text> ]").many(),
     implemented("port", OPTIONS, INTEGER),
     ignored("preferred-glue", OPTIONS | VIEW, TEXT),
     ignored("prefetch", OPTIONS | VIEW, "<integer> [ <integer> ]"),
@@ -358,8 +340,8 @@ pub static STATEMENTS: &[Row] = &[
     ignored("query-source", OPTIONS | VIEW | SERVER, QUERY_SOURCE_V4),
     ignored("query-source-v6", OPTIONS | VIEW | SERVER, QUERY_SOURCE_V6),
     ignored("querylog", OPTIONS, BOOLEAN),
-    gone("queryport-pool-ports", OPTIONS),
-    gone("queryport-pool-updateinterval", OPTIONS),
+    gone("queryport-pool-ports", OPTIONS | VIEW),
+    gone("queryport-pool-updateinterval", OPTIONS | VIEW),
     obsolete("random-device", OPTIONS, QUOTED_OR_NONE),
     ignored("rate-limit", OPTIONS | VIEW, "{ @rate-limit }"),
     ignored("recursing-file", OPTIONS, QUOTED),
@@ -368,7 +350,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("request-expire", OPTIONS | VIEW | SERVER | SECONDARY | MIRROR, BOOLEAN),
     ignored("request-ixfr", OPTIONS | VIEW | SERVER | SECONDARY | MIRROR, BOOLEAN),
     ignored("request-nsid", OPTIONS | VIEW | SERVER, BOOLEAN),
-    gone("request-sit", OPTIONS),
+    gone("request-sit", OPTIONS | VIEW),
     ignored("require-server-cookie", OPTIONS | VIEW, BOOLEAN),
     deprecated("reserved-sockets", OPTIONS, INTEGER),
     deprecated("resolver-nonbackoff-tries", OPTIONS | VIEW, INTEGER),
@@ -377,7 +359,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("response-padding", OPTIONS | VIEW, "{ <address_match_element>; ... } block-size <integer>"),
     ignored("response-policy", OPTIONS | VIEW, RESPONSE_POLICY),
     ignored("reuseport", OPTIONS, BOOLEAN),
-    gone("rfc2308-type1", OPTIONS),
+    gone("rfc2308-type1", OPTIONS | VIEW),
     deprecated("root-delegation-only", OPTIONS | VIEW, "[ exclude { <string>; ... } ]"),
     ignored("root-key-sentinel", OPTIONS | VIEW, BOOLEAN),
     ignored("rrset-order", OPTIONS | VIEW, RRSET_ORDER),
@@ -387,7 +369,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("serial-query-rate", OPTIONS, INTEGER),
     ignored("serial-update-method", OPTIONS | VIEW | PRIMARY, "( date | increment | unixtime )"),
     ignored("server", TOP | VIEW, "<netprefix> { @server }").many(),
-    ignored("server-addresses", STATIC_STUB, "{ ( <ipv4_address> | <ipv6_address> ); ... }"),
+    ignored("server-addresses", STATIC_STUB, "{ <net_address>; ... }"),
     implemented("server-id", OPTIONS, "( <quoted_string> | none | hostname )"),
     ignored("server-names", STATIC_STUB, "{ <string>; ... }"),
     ignored("servfail-ttl", OPTIONS | VIEW, DURATION),
@@ -426,7 +408,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("tkey-gssapi-keytab", OPTIONS, QUOTED),
     ignored("tls", TOP, "<string> { @tls }").many(),
     ignored("tls-port", OPTIONS, INTEGER),
-    gone("topology", OPTIONS),
+    gone("topology", OPTIONS | VIEW),
     implemented("transfer-format", OPTIONS | VIEW | SERVER, "( many-answers | one-answer )"),
     ignored("transfer-message-size", OPTIONS, INTEGER),
     ignored("transfer-source", OPTIONS | VIEW | SERVER | SECONDARY | MIRROR | STUB, SOURCE_V4),
@@ -449,13 +431,13 @@ pub static STATEMENTS: &[Row] = &[
     deprecated("use-alt-transfer-source", OPTIONS | VIEW | SECONDARY | MIRROR | STUB, BOOLEAN),
     gone("use-id-pool", OPTIONS),
     gone("use-ixfr", OPTIONS),
-    gone("use-queryport-pool", OPTIONS),
+    gone("use-queryport-pool", OPTIONS | VIEW),
     deprecated("use-v4-udp-ports", OPTIONS, PORTS),
     deprecated("use-v6-udp-ports", OPTIONS, PORTS),
     ignored("v6-bias", OPTIONS | VIEW, INTEGER),
     ignored("validate-except", OPTIONS | VIEW, "{ <string>; ... }"),
     implemented("version", OPTIONS, QUOTED_OR_NONE),
-    unsupported("view", TOP, "<string> [ <class> ] { <unspecified-text> }").many(),
+    unsupported("view", TOP, "<string> [ <class> ] { @view }").many(),
     ignored("zero-no-soa-ttl", OPTIONS | VIEW | PRIMARY | SECONDARY | MIRROR, BOOLEAN),
     ignored("zero-no-soa-ttl-cache", OPTIONS | VIEW, BOOLEAN),
     implemented("zone", TOP | VIEW, "<string> [ <class> ] { @zone }").many(),
@@ -495,14 +477,13 @@ pub static STATEMENTS: &[Row] = &[
     unsupported("key-file", CLUSTER_TLS, QUOTED),
     ignored("key-file", TLS, QUOTED),
     ignored("keys", DNSSEC_POLICY, KEYS_DNSSEC_POLICY),
-    ignored("keys", SERVER, "( <string> | { <string>; ... } )"),
+    ignored("keys", SERVER, "<server_key>"),
     ignored("listener-clients", HTTP, INTEGER),
     ignored("log-only", RATE_LIMIT, BOOLEAN),
     ignored("mapped", DNS64, ACL),
     ignored("max-table-size", RATE_LIMIT, INTEGER),
     ignored("max-zone-ttl", DNSSEC_POLICY, DURATION),
-    implemented("member", CLUSTER, "<integer> address ( <ipv4_address> | <ipv6_address> ) port <integer>")
-        .many(),
+    implemented("member", CLUSTER, "<integer> address <net_address> port <integer>").many(),
     ignored("min-table-size", RATE_LIMIT, INTEGER),
     ignored("nodata-per-second", RATE_LIMIT, INTEGER),
     implemented("node-id", CLUSTER, INTEGER),
@@ -531,13 +512,9 @@ pub static STATEMENTS: &[Row] = &[
     ignored("responses-per-second", RATE_LIMIT, INTEGER),
     ignored("retire-safety", DNSSEC_POLICY, DURATION),
     ignored("search", DLZ, BOOLEAN),
-    implemented("secret", KEY | CLUSTER, TEXT),
+    implemented("secret", KEY | CLUSTER, SECRET),
     ignored("session-tickets", TLS, BOOLEAN),
-    ignored(
-        "severity",
-        CHANNEL,
-        "( critical | error | warning | notice | info | debug [ <integer> ] | dynamic )",
-    ),
+    ignored("severity", CHANNEL, "<log_severity>"),
     ignored("signatures-jitter", DNSSEC_POLICY, DURATION),
     ignored("signatures-refresh", DNSSEC_POLICY, DURATION),
     ignored("signatures-validity", DNSSEC_POLICY, DURATION),
@@ -546,7 +523,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("stderr", CHANNEL, ""),
     ignored("streams-per-connection", HTTP, INTEGER),
     ignored("suffix", DNS64, "<ipv6_address>"),
-    ignored("syslog", CHANNEL, "[ <string> ]"),
+    ignored("syslog", CHANNEL, "[ <facility> ]"),
     ignored("tcp-keepalive", SERVER, BOOLEAN),
     ignored("tcp-only", SERVER, BOOLEAN),
     unsupported("tls", CLUSTER, "{ @cluster-tls }"),

@@ -3,8 +3,8 @@
 //! The rows are in [`super::statement_table`]; a statement without a row is an error, and one that is not
 //! implemented gets a warning. Nothing is ever skipped without a word.
 
+use super::grammar::{Syntax, compile};
 use super::statement_table::STATEMENTS;
-use super::syntax::{Syntax, compile};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -23,6 +23,8 @@ pub enum Treatment {
     Unsupported,
     /// An error: BIND has removed it.
     Gone,
+    /// An error: BIND knows it, but Debian's is built without it.
+    NotBuilt,
 }
 
 /// A row of the table.
@@ -66,7 +68,8 @@ macro_rules! contexts {
 contexts! {
     Top "top" TOP,
     Options "options" OPTIONS,
-    Zone "zone" ANY_ZONE,
+    View "view" VIEW,
+    Zone "zone" ANY_ZONE | IN_VIEW,
     Key "key" KEY,
     Logging "logging" LOGGING,
     Channel "channel" CHANNEL,
@@ -85,7 +88,6 @@ contexts! {
 
 pub(super) const TOP: u32 = 1;
 pub(super) const OPTIONS: u32 = 1 << 1;
-/// Views are not supported; the mark says where BIND prints a statement.
 pub(super) const VIEW: u32 = 1 << 2;
 pub(super) const PRIMARY: u32 = 1 << 3;
 pub(super) const SECONDARY: u32 = 1 << 4;
@@ -98,6 +100,7 @@ pub(super) const REDIRECT: u32 = 1 << 10;
 pub(super) const DELEGATION_ONLY: u32 = 1 << 11;
 pub(super) const ANY_ZONE: u32 =
     PRIMARY | SECONDARY | MIRROR | HINT | STUB | STATIC_STUB | FORWARD | REDIRECT | DELEGATION_ONLY;
+pub(super) const IN_VIEW: u32 = 1 << 26;
 pub(super) const KEY: u32 = 1 << 12;
 pub(super) const LOGGING: u32 = 1 << 13;
 pub(super) const CHANNEL: u32 = 1 << 14;
@@ -124,33 +127,72 @@ impl Row {
         self.places & (TOP | OPTIONS | ANY_ZONE) != 0
     }
 
-    /// Whether a zone of this type (as the `type` statement spells it) may have the statement.
-    pub(super) fn is_allowed_in_zone_type(&self, zone_type: &str) -> bool {
-        let place = match zone_type {
-            "primary" | "master" => PRIMARY,
-            "secondary" | "slave" => SECONDARY,
-            "mirror" => MIRROR,
-            "hint" => HINT,
-            "stub" => STUB,
-            "static-stub" => STATIC_STUB,
-            "forward" => FORWARD,
-            "redirect" => REDIRECT,
-            _ => DELEGATION_ONLY,
-        };
-        self.places & place != 0
+    /// Whether it may stand in a block of this name (`options`, `zone`, ...); `top` is what is in no block. Panics
+    /// if there is no such block.
+    pub fn stands_in(&self, block: &str) -> bool {
+        self.places & Context::named(block).places() != 0
     }
 
-    /// The key that sorts statements of one block as BIND prints them.
-    pub(super) fn print_order(&self) -> (u8, &'static str) {
-        let group = match (self.places & VIEW != 0, self.places & ANY_ZONE != 0) {
-            _ if self.name == "type" => 0,
-            (false, _) => 1,
-            (true, false) => 2,
-            (true, true) => 3,
+    /// Whether the statement may stand in such a zone: one of the constants of this module.
+    pub(super) fn is_allowed_in(&self, zone_type: u32) -> bool {
+        self.places & zone_type != 0
+    }
+
+    /// The key that sorts statements of one block as BIND prints them: table by table.
+    pub(super) fn print_order(&self, context: Context) -> (u8, usize, &'static str) {
+        let is = |place: u32| self.places & place != 0;
+        let group = match () {
+            () if !matches!(context, Context::Top | Context::Options | Context::View | Context::Zone) => 1,
+            () if !is(VIEW) || !is(TOP | OPTIONS) => 1,
+            () if is(TOP) => 2,
+            () if !is(ANY_ZONE) => 3,
+            () => 4,
         };
-        (group, self.name)
+        let listed = PRINTED_OUT_OF_ORDER.iter().find(|(place, _)| place & context.places() != 0);
+        let rank = listed.and_then(|(_, names)| names.iter().position(|name| *name == self.name));
+        let stand_in = PRINTED_ELSEWHERE.iter().find(|(name, _)| *name == self.name);
+        (group, rank.unwrap_or(usize::MAX), stand_in.map_or(self.name, |(_, place)| place))
     }
 }
+
+/// Single statements that BIND's tables do not have in alphabetical order: what is printed in the place of what.
+const PRINTED_ELSEWHERE: &[(&str, &str)] = &[
+    ("dnskey-sig-validity", "sig-validity-interval."),
+    ("dnstap-output", "dnstap-"),
+    ("http-listener-clients", "port.3"),
+    ("http-port", "port.2"),
+    ("http-streams-per-connection", "port.4"),
+    ("https-port", "port.5"),
+    ("ipv4only-enable", "ipv4only-"),
+    ("max-query-count", "max-recursion-queries.1"),
+    ("max-query-restarts", "max-recursion-queries.2"),
+    ("max-types-per-name", "max-records-per-type."),
+    ("reuseport", "reserved-"),
+    ("stale-answer-enable", "stale-answer-"),
+    ("tls-port", "port.1"),
+    ("v6-bias", "validate-except."),
+];
+
+/// Blocks whose statements BIND's tables do not have in alphabetical order: those that come before the others.
+const PRINTED_OUT_OF_ORDER: &[(u32, &[&str])] = &[
+    (ANY_ZONE, &["type"]),
+    (LOGGING, &["channel", "category"]),
+    (TLS, &["key-file", "cert-file", "ca-file", "remote-hostname"]),
+    (
+        CHANNEL,
+        &[
+            "file",
+            "syslog",
+            "null",
+            "stderr",
+            "severity",
+            "print-time",
+            "print-severity",
+            "print-category",
+            "buffered",
+        ],
+    ),
+];
 
 const fn row(name: &'static str, places: u32, treatment: Treatment, notation: &'static str) -> Row {
     Row { name, places, treatment, notation, repeats: false }
@@ -178,6 +220,10 @@ pub(super) const fn unsupported(name: &'static str, places: u32, notation: &'sta
 
 pub(super) const fn gone(name: &'static str, places: u32) -> Row {
     row(name, places, Treatment::Gone, "")
+}
+
+pub(super) const fn not_built(name: &'static str, places: u32) -> Row {
+    row(name, places, Treatment::NotBuilt, "")
 }
 
 /// A row with its notation read.
