@@ -67,6 +67,7 @@ enum Piece<'a> {
 type Parsed<'a, T> = IResult<&'a [u8], T>;
 
 /// Takes one piece; an error only at the end of the input.
+#[inline(always)]
 fn piece(input: &[u8]) -> Parsed<'_, Piece<'_>> {
     let Some(&first) = input.first() else {
         return Err(nom::Err::Error(Error::new(input, ErrorKind::Eof)));
@@ -94,18 +95,18 @@ fn piece(input: &[u8]) -> Parsed<'_, Piece<'_>> {
     }
 }
 
+#[inline]
 fn word(input: &[u8]) -> Parsed<'_, Piece<'_>> {
-    let mut at = 0;
-    while let Some(&byte) = input.get(at) {
-        match class(byte) {
-            Class::Word => at += 1,
-            // An escape takes the next byte with it, but not the end of the line.
-            Class::Escape => match input.get(at + 1) {
-                Some(b'\n' | b'\r') | None => at += 1,
-                Some(_) => at += 2,
-            },
-            _ => break,
-        }
+    let plain =
+        |input: &[u8]| input.iter().position(|&byte| class(byte) != Class::Word).unwrap_or(input.len());
+    let mut at = plain(input);
+    while input.get(at) == Some(&b'\\') {
+        // An escape takes the next byte with it, but not the end of the line.
+        at += match input.get(at + 1) {
+            Some(b'\n' | b'\r') | None => 1,
+            Some(_) => 2,
+        };
+        at += plain(&input[at..]);
     }
     Ok((&input[at..], Piece::Word(&input[..at])))
 }
