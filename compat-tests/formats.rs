@@ -247,12 +247,11 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut Rng) {
     }
 }
 
+/// A program and its arguments.
+type CommandLine = (&'static str, Vec<String>);
+
 /// Runs both on mutations of `sources`; `args` makes the command line for the file at a path.
-fn check_mutations(
-    test: &str,
-    sources: &[(String, Vec<u8>)],
-    commands: fn(&str, &str) -> Vec<(&'static str, Vec<String>)>,
-) {
+fn check_mutations(test: &str, sources: &[(String, Vec<u8>)], commands: fn(&str, &str) -> Vec<CommandLine>) {
     let folder = Folder::new();
     let mut rng = Rng::for_test(test);
     let (mut crashes, mut texts, mut wrong) = (0, 0, Vec::new());

@@ -6,7 +6,7 @@ use std::process::Command;
 use trimaran::config::statement_table::STATEMENTS;
 use trimaran::config::statements::{Row, Treatment};
 
-const PAGES: [&str; 3] = ["trimaran.1", "trimaran-named.8", "trimaran.conf.5"];
+const PAGES: [&str; 4] = ["trimaran.1", "trimaran-named.8", "trimaran-journalprint.1", "trimaran.conf.5"];
 
 fn page(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(name)

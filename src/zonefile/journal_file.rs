@@ -8,8 +8,8 @@
 //! record        size:32, then as in a message without compression                 all numbers in network order
 //! ```
 //!
-//! [`apply`](Journal::roll_forward) brings a zone up to date, [`print`](Journal::print) shows what a journal holds,
-//! [`compact`] drops old transactions and changes the version.
+//! [`Journal::roll_forward`] brings a zone up to date, [`Journal::print`] shows what a journal holds,
+//! [`compact()`] drops old transactions and changes the version.
 //!
 //! Invariants: nothing in a file is trusted; nothing is allocated for what a file only claims; a journal is never
 //! changed in place.
@@ -21,6 +21,8 @@
 mod apply;
 mod compact;
 mod print;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};

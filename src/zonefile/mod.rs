@@ -1,10 +1,11 @@
-//! Master files (RFC 1035 §5): bytes to records, and back.
+//! Master files (RFC 1035 §5): bytes to records, and back; and BIND's other files with zone data.
 //!
 //! ```text
 //! bytes ─► lexer ─► lines of tokens ─► reader ─► records ─► sink
 //!           (nom)                        │
 //!                                        ├─ $INCLUDE: the same again   $GENERATE: records from a template
 //!                                        └─► diagnostics: values; their wording is in diagnostics.rs only
+//! raw: BIND's binary form of a zone      journal_file: the changes that BIND keeps beside a zone file
 //! load  = reader, feed (batches of records), zone::Builder + what may not stand together      writer: records ─► text
 //! ```
 //!
