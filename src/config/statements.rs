@@ -122,9 +122,9 @@ impl Row {
         self
     }
 
-    /// Whether it may stand outside the blocks of other statements than `options` and `zone`.
+    /// Whether it may stand outside the blocks of other statements than `options`, `view` and `zone`.
     pub fn is_outermost(&self) -> bool {
-        self.places & (TOP | OPTIONS | ANY_ZONE) != 0
+        self.places & (TOP | OPTIONS | VIEW | ANY_ZONE | IN_VIEW) != 0
     }
 
     /// Whether it may stand in a block of this name (`options`, `zone`, ...); `top` is what is in no block. Panics

@@ -196,6 +196,9 @@ impl<'a> Checker<'a> {
                     self.zones_of_list(view, entry, what, &zones);
                 }
             }
+            if let Some(entry) = own.get("catalog-zones") {
+                self.catalog_zones(entry);
+            }
             self.forward(own, None);
         }
         for map in [self.options, view.map].into_iter().flatten() {

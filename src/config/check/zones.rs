@@ -3,10 +3,11 @@
 //! `BIND:` a zone whose type or class cannot be used is left at once; everything else that is wrong with it is
 //! said. What a zone takes from its view or from `options` is checked with every zone that takes it.
 
+use super::super::diagnostic::Position;
 use super::super::statements::{
     DELEGATION_ONLY, FORWARD, HINT, MIRROR, PRIMARY, REDIRECT, SECONDARY, STATIC_STUB, STUB,
 };
-use super::super::tree::{Entry, Map};
+use super::super::tree::{Entry, Map, behind};
 use super::super::values::{Located, Value};
 use super::{Checker, View, class_number, class_of, domain_name, entries, key_of, options};
 use crate::dns::Name;
@@ -474,6 +475,29 @@ impl<'a> Checker<'a> {
             if !matches!(kind, Some(PRIMARY | SECONDARY)) {
                 let suffix = view.suffix();
                 let text = format!("{what} '{text}'{suffix} is not a primary or secondary zone");
+                self.error(&value.position, text);
+            }
+        }
+    }
+
+    /// A catalog zone is named once, with one list of primaries.
+    pub(super) fn catalog_zones(&mut self, entry: &Entry) {
+        let mut seen: HashMap<String, &Position> = HashMap::new();
+        for element in entry.list() {
+            let Some(value) = element.get(1) else { continue };
+            let text = value.text().unwrap_or_default();
+            let Some(name) = domain_name(text) else { continue };
+            if let Some(previous) = seen.get(&key_of(&name)) {
+                let text = format!("catalog zone '{text}': already added here {previous}");
+                self.error(&value.position, text);
+            } else {
+                seen.insert(key_of(&name), &value.position);
+            }
+            let has = |label: &str| behind(element, label).is_some();
+            if has("default-primaries") && has("default-masters") {
+                let text = format!(
+                    "catalog zone '{text}': 'default-primaries' and 'default-masters' can not be both defined"
+                );
                 self.error(&value.position, text);
             }
         }
