@@ -18,6 +18,7 @@ mod fuzz;
 mod group_commit;
 mod hostile;
 mod man;
+mod rrtypes;
 mod secondaries;
 mod simulator;
 mod tidy;

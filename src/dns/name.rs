@@ -30,6 +30,9 @@ pub enum NameError {
     /// A backslash that is followed by neither a character nor a number up to 255.
     #[error("bad escape")]
     BadEscape,
+    /// The text ends inside an escape.
+    #[error("escape cut short")]
+    CutEscape,
     /// A relative name where there is no origin to complete it.
     #[error("relative name without an origin")]
     Relative,
@@ -289,7 +292,10 @@ pub fn parse_into(text: &[u8], origin: Option<&[u8]>, out: &mut Vec<u8>) -> Resu
                 ends_with_dot = true;
                 continue;
             }
-            b'\\' => unescape(text, &mut at).ok_or(NameError::BadEscape)?,
+            b'\\' => {
+                let rest = &text[at..];
+                unescape(text, &mut at).ok_or_else(|| bad_escape(rest))?
+            }
             other => other,
         };
         out.push(byte);
@@ -358,6 +364,12 @@ pub fn unescape(text: &[u8], at: &mut usize) -> Option<u8> {
     }
     *at += 3;
     u8::try_from(value).ok()
+}
+
+/// Which error an escape is whose backslash stands in front of `rest`.
+fn bad_escape(rest: &[u8]) -> NameError {
+    let is_cut = rest.len() < 3 && rest.iter().all(u8::is_ascii_digit);
+    if is_cut { NameError::CutEscape } else { NameError::BadEscape }
 }
 
 /// Appends the presentation format of a wire name to `out`, with a final dot, escaped as BIND does.
@@ -500,7 +512,8 @@ mod tests {
         check("a..b.", NameError::EmptyLabel);
         check(".a.", NameError::EmptyLabel);
         check("", NameError::EmptyLabel);
-        check("a\\", NameError::BadEscape);
+        check("a\\", NameError::CutEscape);
+        check("a\\25", NameError::CutEscape);
         check("a\\256.", NameError::BadEscape);
         check("a\\2x.", NameError::BadEscape);
         check(&"x".repeat(64), NameError::LabelTooLong);

@@ -274,9 +274,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             piece.begin_record();
             let length = piece.length()?;
             let octets = piece.take(length)?;
-            if rdata::check(self.options.class, rtype, octets).is_err() {
-                return Err(Kind::Raw("unexpected end of input"));
-            }
+            rdata::check(self.options.class, rtype, octets).map_err(|bad| Kind::Raw(bad.0))?;
             if is_kept {
                 self.emit(&owner, rtype, ttl, octets);
             }

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::RdataTextError;
-use super::text::Input;
+use super::text::{Input, parse_ipv4, parse_ipv6};
+use super::{BadRdata, RdataTextError, number};
 
 struct Prefix<'a> {
     family: u16,
@@ -14,52 +14,57 @@ struct Prefix<'a> {
     address: &'a [u8],
 }
 
-fn split_first(bytes: &[u8]) -> Option<(Prefix<'_>, &[u8])> {
-    let (&[high, low, length, octets], rest) = bytes.split_first_chunk::<4>()?;
+fn split_first(bytes: &[u8]) -> Result<(Prefix<'_>, &[u8]), BadRdata> {
+    let (&[high, low, length, octets], rest) = bytes.split_first_chunk::<4>().ok_or(BadRdata::END)?;
     let count = (octets & 0x7f) as usize;
-    let (address, rest) = rest.split_at_checked(count)?;
+    let (address, rest) = rest.split_at_checked(count).ok_or(BadRdata::END)?;
     let prefix =
         Prefix { family: u16::from_be_bytes([high, low]), length, negated: octets & 0x80 != 0, address };
-    Some((prefix, rest))
+    Ok((prefix, rest))
 }
 
-/// Whether `bytes` are well-formed items; an unknown address family is accepted.
-pub(super) fn is_valid(mut bytes: &[u8]) -> bool {
+/// Whether `bytes` are well-formed items of a known family.
+pub(super) fn check(mut bytes: &[u8]) -> Result<(), BadRdata> {
     while !bytes.is_empty() {
-        let Some((prefix, rest)) = split_first(bytes) else { return false };
-        let fits = match prefix.family {
-            1 => prefix.length <= 32 && prefix.address.len() <= 4,
-            2 => prefix.length <= 128 && prefix.address.len() <= 16,
-            _ => true,
+        let (prefix, rest) = split_first(bytes)?;
+        let (bits, octets) = match prefix.family {
+            1 => (32, 4),
+            2 => (128, 16),
+            _ => (u8::MAX, usize::MAX),
         };
-        if !fits || prefix.address.last() == Some(&0) {
-            return false;
+        if prefix.length > bits || prefix.address.len() > octets {
+            return Err(BadRdata::RANGE);
+        }
+        if prefix.address.last() == Some(&0) {
+            return Err(BadRdata::FORMAT);
         }
         bytes = rest;
     }
-    true
+    Ok(())
 }
 
 /// Reads `[!]family:address/length` items up to the end.
 pub(super) fn parse(input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), RdataTextError> {
     while input.has_more() {
         let token = input.word()?;
-        let item = std::str::from_utf8(token).map_err(|_| input.bad("syntax error"))?;
-        let (negated, item) = item.strip_prefix('!').map_or((false, item), |rest| (true, rest));
-        let parts = item.split_once(':').and_then(|(family, rest)| Some((family, rest.rsplit_once('/')?)));
-        let (family, (address, length)) = parts.ok_or_else(|| input.bad("syntax error"))?;
-        let family: u16 = family.parse().map_err(|_| input.bad("syntax error"))?;
-        let length: u8 = length.parse().map_err(|_| input.bad("syntax error"))?;
+        let syntax = || input.bad("syntax error");
+        let (negated, item) = token.strip_prefix(b"!").map_or((false, token), |rest| (true, rest));
+        let (family, rest) = number::leading(item);
+        let rest = rest.strip_prefix(b":").ok_or_else(syntax)?;
+        let family = u16::try_from(family).map_err(|_| input.bad("out of range"))?;
+        let slash = rest.iter().position(|&byte| byte == b'/').filter(|&at| at > 0).ok_or_else(syntax)?;
+        let (address, length) = (&rest[..slash], &rest[slash + 1..]);
+        let length = number::decimal(length).map_err(|bad| input.bad(bad.reason()))?;
+        let length = u8::try_from(length).map_err(|_| input.bad("out of range"))?;
         let mut octets = [0; 16];
         let longest = match family {
             1 => {
-                let address: Ipv4Addr = address.parse().map_err(|_| input.bad("bad dotted quad"))?;
+                let address = parse_ipv4(address).ok_or_else(|| input.bad("bad dotted quad"))?;
                 octets[..4].copy_from_slice(&address.octets());
                 32
             }
             2 => {
-                let address: Ipv6Addr = address.parse().map_err(|_| input.bad("bad IPv6 address"))?;
-                octets = address.octets();
+                octets = parse_ipv6(address).ok_or_else(|| input.bad("bad IPv6 address"))?.octets();
                 128
             }
             _ => return Err(input.bad("not implemented")),
@@ -78,7 +83,7 @@ pub(super) fn parse(input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), Rdat
 /// Appends the items; false, and nothing written, if there is one that has no presentation format.
 pub(super) fn write(mut bytes: &[u8], out: &mut String) -> bool {
     let start = out.len();
-    while let Some((prefix, rest)) = split_first(bytes) {
+    while let Ok((prefix, rest)) = split_first(bytes) {
         if out.len() > start {
             out.push(' ');
         }

@@ -80,14 +80,15 @@ pub(super) fn parse(input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), Rdat
     Ok(())
 }
 
-/// Reads mnemonics up to the end and appends the bitmap of NXT, which has room for types 1 to 127.
+/// Reads mnemonics and numbers up to the end and appends the bitmap of NXT, which has room for types 1 to 127.
 pub(super) fn parse_old(input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), RdataTextError> {
     let start = out.len();
-    for rtype in parse_types(input)? {
-        if rtype.0 == 0 || rtype.0 > 127 {
-            return Err(input.bad("out of range"));
-        }
-        let low = rtype.0 as usize;
+    while input.has_more() {
+        let low = match input.type_or_number() {
+            Ok(rtype @ RrType(1..=127)) => usize::from(rtype.0),
+            Err(error) if error.reason != "out of range" => return Err(error),
+            _ => return Err(input.behind("out of range")),
+        };
         if out.len() < start + low / 8 + 1 {
             out.resize(start + low / 8 + 1, 0);
         }
@@ -105,13 +106,13 @@ pub(super) fn write(bytes: &[u8], out: &mut String) {
     }
 }
 
-/// Appends the mnemonics of all types in NXT's bitmap.
+/// Appends the mnemonics of all types in NXT's bitmap; unknown ones are plain numbers there.
 pub(super) fn write_old(bytes: &[u8], out: &mut String) {
     let start = out.len();
     for low in 0..bytes.len() * 8 {
         if bytes[low / 8] & (0x80 >> (low % 8)) != 0 {
             print::separate(start, out);
-            print::write_type(RrType(low as u16), out);
+            print::write_old_type(RrType(low as u16), out);
         }
     }
 }

@@ -1,5 +1,10 @@
 //! What KEY, DNSKEY, CERT, SIG and DS share: mnemonics of flags, protocols, algorithms, certificate types.
 
+use super::{BadRdata, walk};
+
+/// The algorithm that is identified by a domain name.
+const PRIVATE_DNS: u8 = 253;
+
 /// A number with its mnemonic. Where a number has several, the first one is printed.
 pub(super) type Mnemonics = &'static [(&'static str, u16)];
 
@@ -47,6 +52,12 @@ pub(super) const PROTOCOLS: Mnemonics =
 pub(super) const DIGESTS: Mnemonics =
     &[("SHA-1", 1), ("SHA1", 1), ("SHA-256", 2), ("SHA256", 2), ("GOST", 3), ("SHA-384", 4), ("SHA384", 4)];
 
+/// Hash algorithms of NSEC3 (RFC 5155 §11).
+pub(super) const HASHES: Mnemonics = &[("SHA-1", 1)];
+
+/// Schemes of DSYNC (RFC 9859 §2.2).
+pub(super) const SCHEMES: Mnemonics = &[("NOTIFY", 1)];
+
 /// Flags of KEY, joined by `|` (RFC 2535 §7.1).
 const FLAGS: Mnemonics = &[
     ("NOCONF", 0x4000),
@@ -64,6 +75,22 @@ const FLAGS: Mnemonics = &[
     ("FLAG9", 0x0040),
     ("FLAG10", 0x0020),
     ("FLAG11", 0x0010),
+    ("SIG0", 0x0000),
+    ("SIG1", 0x0001),
+    ("SIG2", 0x0002),
+    ("SIG3", 0x0003),
+    ("SIG4", 0x0004),
+    ("SIG5", 0x0005),
+    ("SIG6", 0x0006),
+    ("SIG7", 0x0007),
+    ("SIG8", 0x0008),
+    ("SIG9", 0x0009),
+    ("SIG10", 0x000a),
+    ("SIG11", 0x000b),
+    ("SIG12", 0x000c),
+    ("SIG13", 0x000d),
+    ("SIG14", 0x000e),
+    ("SIG15", 0x000f),
     ("KSK", 0x0001),
 ];
 
@@ -77,9 +104,16 @@ pub(super) fn name_of(table: Mnemonics, number: u16) -> Option<&'static str> {
     table.iter().find(|&&(_, n)| n == number).map(|&(name, _)| name)
 }
 
-/// Flags written as mnemonics joined by `|`.
+/// Flags written as mnemonics joined by `|`. BIND: the beginning of a mnemonic stands for the first one that starts
+/// so, and a final `|` for nothing.
 pub(super) fn flags_of(text: &[u8]) -> Option<u16> {
-    text.split(|&byte| byte == b'|').try_fold(0, |flags, part| Some(flags | number_of(FLAGS, part)?))
+    let value = |part: &[u8]| {
+        let starts =
+            |name: &str| name.as_bytes().get(..part.len()).is_some_and(|n| n.eq_ignore_ascii_case(part));
+        FLAGS.iter().find(|(name, _)| starts(name)).map(|&(_, value)| value)
+    };
+    let text = text.strip_suffix(b"|").unwrap_or(text);
+    text.split(|&byte| byte == b'|').try_fold(0, |flags, part| Some(flags | value(part)?))
 }
 
 /// Whether the flags at the start of the RDATA say that there is no key (RFC 2535 §3.1.2).
@@ -87,7 +121,11 @@ pub(super) fn has_no_key(rdata: &[u8]) -> bool {
     rdata.first().is_some_and(|high| high & 0xc0 == 0xc0)
 }
 
-/// Whether what stands behind flags, protocol and algorithm can be a key.
-pub(super) fn is_material(rdata: &[u8]) -> bool {
-    rdata.len() > 4 || has_no_key(rdata)
+/// Checks what stands behind flags, protocol and `algorithm` on the wire: a key of an algorithm without number starts with the
+/// name of the algorithm (RFC 4034 §A.1.1).
+pub(super) fn check_material(algorithm: u8, material: &[u8]) -> Result<(), BadRdata> {
+    match algorithm {
+        PRIVATE_DNS => walk::name_len(material).map(|_| ()),
+        _ => Ok(()),
+    }
 }

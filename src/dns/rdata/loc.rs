@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
-use super::RdataTextError;
 use super::text::Input;
+use super::{BadRdata, RdataTextError, number};
 
+/// Octets of a location of version 0.
+const LENGTH: usize = 16;
 /// Thousandths of a second of arc in a degree.
 const DEGREE: u32 = 3_600_000;
 /// The value of the equator and the prime meridian.
@@ -13,18 +15,23 @@ const ORIGIN: u32 = 1 << 31;
 const ALTITUDE_ORIGIN: i64 = 10_000_000;
 /// Sizes and precisions when they are not written: 1 m, 10,000 m, 10 m.
 const DEFAULTS: [u8; 3] = [0x12, 0x16, 0x13];
+/// Largest size and precision, in metres.
+const SIZE_MAX: i64 = 90_000_000;
 
-/// Whether `bytes` are a location; of a version other than 0 nothing is known, so nothing is refused.
-pub(super) fn is_valid(bytes: &[u8]) -> bool {
-    let Some(&version) = bytes.first() else { return false };
-    if version != 0 {
-        return true;
+/// The length of the location that `bytes` start with. Of a version other than 0 nothing is known, so nothing is
+/// refused.
+pub(super) fn extent(bytes: &[u8]) -> Result<usize, BadRdata> {
+    match bytes.first() {
+        None => return Err(BadRdata::END),
+        Some(0) => {}
+        Some(_) => return Ok(bytes.len()),
     }
-    let Some(fields) = Fields::read(bytes) else { return false };
+    let fields = bytes.get(..LENGTH).and_then(Fields::read).ok_or(BadRdata::END)?;
     let is_size = |size: u8| size == 0 || (size & 0x0f <= 9 && (1..=9).contains(&(size >> 4)));
-    fields.sizes.into_iter().all(is_size)
+    let good = fields.sizes.into_iter().all(is_size)
         && fields.latitude.abs_diff(ORIGIN) <= 90 * DEGREE
-        && fields.longitude.abs_diff(ORIGIN) <= 180 * DEGREE
+        && fields.longitude.abs_diff(ORIGIN) <= 180 * DEGREE;
+    if good { Ok(LENGTH) } else { Err(BadRdata::RANGE) }
 }
 
 struct Fields {
@@ -36,7 +43,7 @@ struct Fields {
 
 impl Fields {
     fn read(bytes: &[u8]) -> Option<Fields> {
-        let bytes: &[u8; 16] = bytes.try_into().ok()?;
+        let bytes: &[u8; LENGTH] = bytes.try_into().ok()?;
         let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let sizes = [bytes[1], bytes[2], bytes[3]];
         Some(Fields { sizes, latitude: word(4), longitude: word(8), altitude: word(12) })
@@ -45,17 +52,18 @@ impl Fields {
 
 /// Reads `d1 [m1 [s1]] N|S d2 [m2 [s2]] E|W alt[m] [siz[m] [hp[m] [vp[m]]]]`.
 pub(super) fn parse(input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), RdataTextError> {
-    let latitude = angle(input, 90, [b'N', b'S'])?;
-    let longitude = angle(input, 180, [b'E', b'W'])?;
-    let altitude = altitude(input)?;
+    let latitude = angle(input, 90, [b"N", b"S"])?;
+    let longitude = angle(input, 180, [b"E", b"W"])?;
+    let token = input.word()?;
+    let altitude = altitude(token).map_err(|reason| input.bad(reason))?;
     let mut sizes = DEFAULTS;
     for size in &mut sizes {
         if !input.has_more() {
             break;
         }
         let token = input.word()?;
-        let (_, centimetres) = metres(token).map_err(|reason| input.bad(reason))?;
-        *size = encode_size(centimetres).ok_or_else(|| input.bad("out of range"))?;
+        let centimetres = decimal(token, SIZE_MAX, 2).map_err(|reason| input.bad(reason))?;
+        *size = encode_size(centimetres);
     }
     out.push(0);
     out.extend(sizes);
@@ -65,85 +73,78 @@ pub(super) fn parse(input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), Rdat
     Ok(())
 }
 
-fn angle(input: &mut Input<'_>, degrees_max: u32, letters: [u8; 2]) -> Result<u32, RdataTextError> {
-    let hemisphere = |token: &[u8]| match *token {
-        [letter] => letters.iter().position(|&l| l == letter.to_ascii_uppercase()),
-        _ => None,
+/// Degrees, perhaps minutes, perhaps seconds, and the hemisphere: one of `letters`, the first counts upwards.
+fn angle(input: &mut Input<'_>, degrees_max: u32, letters: [&[u8]; 2]) -> Result<u32, RdataTextError> {
+    let degrees = input.number(degrees_max)?;
+    let is_limit = degrees == degrees_max;
+    let direction = |token: &[u8], arc: u32| match letters.iter().position(|&letter| letter == token) {
+        Some(0) => Some(ORIGIN + arc),
+        Some(_) => Some(ORIGIN - arc),
+        None => None,
     };
-    let mut total = 0;
-    let mut unit = 0;
-    loop {
-        let token = input.word()?;
-        if let Some(which) = hemisphere(token).filter(|_| unit > 0) {
-            if total > degrees_max * DEGREE {
-                return Err(input.bad("out of range"));
-            }
-            return Ok(if which == 0 { ORIGIN + total } else { ORIGIN - total });
-        }
-        let numeric = token.iter().all(u8::is_ascii_digit);
-        let (part, otherwise) = match unit {
-            0 => (whole(token, degrees_max).map(|n| n * DEGREE), "not a valid number"),
-            1 => (whole(token, 59).map(|n| n * 60_000), "not a valid number"),
-            2 => (seconds(token), "syntax error"),
-            _ => (None, "syntax error"),
-        };
-        total += part.ok_or_else(|| input.bad(if numeric { "out of range" } else { otherwise }))?;
-        unit += 1;
+    let mut arc = degrees * DEGREE;
+    if let Some(angle) = input.peek().and_then(|token| direction(token, arc)) {
+        input.word()?;
+        return Ok(angle);
     }
-}
-
-fn whole(token: &[u8], max: u32) -> Option<u32> {
-    let digits = !token.is_empty() && token.iter().all(u8::is_ascii_digit);
-    let number: u32 = std::str::from_utf8(token).ok().filter(|_| digits)?.parse().ok()?;
-    (number <= max).then_some(number)
-}
-
-/// Seconds with up to three decimals, in thousandths.
-fn seconds(token: &[u8]) -> Option<u32> {
-    let (whole_part, fraction) = split_decimal(token, 3)?;
-    let whole_part = whole(whole_part, 59)?;
-    Some(whole_part * 1000 + fraction)
-}
-
-/// Splits at a decimal point; the fraction is scaled to `places` digits, and longer ones are refused.
-fn split_decimal(token: &[u8], places: u32) -> Option<(&[u8], u32)> {
-    let Some(point) = token.iter().position(|&byte| byte == b'.') else { return Some((token, 0)) };
-    let digits = &token[point + 1..];
-    if digits.len() > places as usize || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let number = digits.iter().fold(0u32, |n, digit| n * 10 + u32::from(digit - b'0'));
-    Some((&token[..point], number * 10u32.pow(places - digits.len() as u32)))
-}
-
-/// A length like `-42.5m`: whether it is negative, and centimetres.
-fn metres(token: &[u8]) -> Result<(bool, u64), &'static str> {
-    let token = token.strip_suffix(b"m").unwrap_or(token);
-    let (negative, token) = token.strip_prefix(b"-").map_or((false, token), |rest| (true, rest));
-    let (whole_part, centimetres) = split_decimal(token, 2).ok_or("syntax error")?;
-    let whole_part = match whole_part {
-        b"" => 0,
-        digits => whole(digits, 99_999_999).ok_or("out of range")?,
-    };
-    Ok((negative, u64::from(whole_part) * 100 + u64::from(centimetres)))
-}
-
-fn altitude(input: &mut Input<'_>) -> Result<u32, RdataTextError> {
     let token = input.word()?;
-    let (negative, centimetres) = metres(token).map_err(|reason| input.bad(reason))?;
-    let above = i64::try_from(centimetres).map_err(|_| input.bad("out of range"))?;
-    let altitude = ALTITUDE_ORIGIN + if negative { -above } else { above };
-    u32::try_from(altitude).map_err(|_| input.bad("out of range"))
+    let minutes = number::decimal(token).map_err(|bad| input.bad(bad.reason()))?;
+    if minutes > if is_limit { 0 } else { 59 } {
+        return Err(input.bad("out of range"));
+    }
+    arc += minutes * 60_000;
+    let token = input.word()?;
+    if let Some(angle) = direction(token, arc) {
+        return Ok(angle);
+    }
+    let thousandths = decimal(token, 59, 3).map_err(|reason| input.bad(reason))?;
+    if is_limit && thousandths > 0 {
+        return Err(input.bad("out of range"));
+    }
+    arc += thousandths as u32;
+    let token = input.word()?;
+    direction(token, arc).ok_or_else(|| input.bad("syntax error"))
+}
+
+/// A number of at most `max` units with `places` decimals, in the smallest unit; `m` may stand behind metres, which
+/// have two decimals.
+fn decimal(token: &[u8], max: i64, places: usize) -> Result<u64, &'static str> {
+    let token = if places == 2 { token.strip_suffix(b"m").unwrap_or(token) } else { token };
+    let (whole, rest) = number::leading(token);
+    let has_whole = rest.len() < token.len();
+    let fraction = match rest.split_first() {
+        None => &[][..],
+        Some((b'.', fraction)) => fraction,
+        Some(_) => return Err("syntax error"),
+    };
+    if !(0..=max).contains(&whole) {
+        return Err("out of range");
+    }
+    let is_number = has_whole || !fraction.is_empty();
+    if !is_number || fraction.len() > places || !fraction.iter().all(u8::is_ascii_digit) {
+        return Err("syntax error");
+    }
+    let digits = fraction.iter().copied().chain(std::iter::repeat(b'0')).take(places);
+    Ok(digits.fold(whole as u64, |value, digit| value * 10 + u64::from(digit - b'0')))
+}
+
+/// Metres above or below the spheroid, from 100,000 m below it.
+fn altitude(token: &[u8]) -> Result<u32, &'static str> {
+    let altitude = match token.strip_prefix(b"-") {
+        Some(depth) => ALTITUDE_ORIGIN - decimal(depth, 100_000, 2)? as i64,
+        None => ALTITUDE_ORIGIN + decimal(token, 42_849_672, 2)? as i64,
+    };
+    u32::try_from(altitude).map_err(|_| "out of range")
 }
 
 /// A size as one digit and a power of ten in centimetres; what does not fit is cut off.
-fn encode_size(centimetres: u64) -> Option<u8> {
+fn encode_size(centimetres: u64) -> u8 {
     let (mut mantissa, mut exponent) = (centimetres, 0u8);
     while mantissa >= 10 {
         mantissa /= 10;
         exponent += 1;
     }
-    (exponent <= 9).then_some((mantissa as u8) << 4 | exponent)
+    (mantissa as u8) << 4 | exponent
 }
 
 /// Appends the location; false, and nothing written, if it is of an unknown version.

@@ -18,17 +18,21 @@
 //! classes CH and HS a zone can be read, checked and written, so text and [`check`] ask for the class. The
 //! functions of the wire ([`read_wire`], [`names`], [`canonical`]) speak of class IN, the only one that is served.
 //!
-//! Caveats: a type without a row is opaque and written as RFC 3597 has it; so are the types whose own
-//! presentation format nobody writes (NULL, ATMA, A6, and the meta types).
+//! Caveats: a type without a row is opaque and written as RFC 3597 has it; so are NULL and the types of which only the
+//! mnemonic is known (UINFO, UID, GID, UNSPEC, and the meta types).
 
+mod address;
 mod apl;
 mod bitmap;
 mod composite;
+mod encoded;
 mod key;
 mod loc;
 mod multiline;
 mod naptr;
+mod number;
 mod print;
+mod regexp;
 mod svcb;
 mod table;
 mod text;
@@ -68,8 +72,22 @@ pub struct RdataTextError {
 
 /// RDATA on the wire that does not fit its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("malformed RDATA")]
-pub struct BadRdata;
+#[error("{0}")]
+pub struct BadRdata(pub &'static str);
+
+/// BIND's result texts.
+impl BadRdata {
+    const END: BadRdata = BadRdata("unexpected end of input");
+    const EXTRA: BadRdata = BadRdata("extra input data");
+    const FORMAT: BadRdata = BadRdata("FORMERR");
+    const RANGE: BadRdata = BadRdata("out of range");
+    const SYNTAX: BadRdata = BadRdata("syntax error");
+    const BITMAP: BadRdata = BadRdata("bad bitmap");
+    const NOT_IMPLEMENTED: BadRdata = BadRdata("not implemented");
+    const LABEL_TYPE: BadRdata = BadRdata("bad label type");
+    const COMPRESSED: BadRdata = BadRdata("disallowed (by application policy)");
+    const NAME_TOO_LONG: BadRdata = BadRdata("name too long");
+}
 
 /// Turns presentation format into wire format: `tokens` are all that stand behind the type mnemonic.
 ///
@@ -151,7 +169,7 @@ pub struct EmbeddedName {
 
 /// The names inside uncompressed RDATA, in order.
 pub fn names(rtype: RrType, rdata: &[u8]) -> impl Iterator<Item = EmbeddedName> {
-    walk::Names::new(rtype, rdata)
+    walk::Names::new(rtype, rdata).map(|(embedded, _)| embedded)
 }
 
 /// The mnemonic of a DNSSEC algorithm.
@@ -162,8 +180,8 @@ pub fn algorithm_name(algorithm: u8) -> Option<&'static str> {
 /// The mnemonic of a type ("A", "TYPE65280").
 pub fn mnemonic(rtype: RrType) -> Cow<'static, str> {
     match table::by_number(rtype) {
-        Some(row) => Cow::Borrowed(row.mnemonic),
-        None => Cow::Owned(format!("TYPE{}", rtype.0)),
+        Some(row) if row.number != table::KEYDATA => Cow::Borrowed(row.mnemonic),
+        _ => Cow::Owned(format!("TYPE{}", rtype.0)),
     }
 }
 

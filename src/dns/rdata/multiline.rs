@@ -7,9 +7,9 @@ use std::fmt::Write;
 
 use data_encoding::{BASE64, HEXUPPER};
 
-use super::print::{separate, write_field};
+use super::print::{separate, write_a6_head, write_field};
 use super::table::{self, Field};
-use super::{key, walk};
+use super::{address, key, walk};
 use crate::dns::{Class, Name, RrType, name};
 
 /// Behind this the text goes on in the column of RDATA.
@@ -22,7 +22,7 @@ pub(super) fn write(class: Class, rtype: RrType, rdata: &[u8], origin: &Name, ou
     let start = out.len();
     let fields = table::fields(class, rtype);
     let mut lines = Lines { rtype, rdata, origin, out };
-    if fields == [Field::Opaque] || lines.write(fields).is_none() {
+    if matches!(fields, [Field::Opaque | Field::KeyData]) || lines.write(fields).is_none() {
         lines.out.truncate(start);
         lines.generic();
     }
@@ -46,9 +46,14 @@ impl Lines<'_> {
         let start = self.out.len();
         let mut at = 0;
         for &field in fields {
-            let length = walk::extent(field, self.rdata, at)?;
+            let length = walk::extent(field, self.rdata, at).ok()?;
             let bytes = &self.rdata[at..at + length];
-            if length > 0 || matches!(field, Field::OptionalBase64 | Field::Prefixes | Field::LongText) {
+            if length > 0
+                || matches!(
+                    field,
+                    Field::Base64OrDash | Field::Prefixes | Field::LongText | Field::QuotedText
+                )
+            {
                 separate(start, self.out);
                 self.field(field, bytes, at)?;
             }
@@ -64,7 +69,9 @@ impl Lines<'_> {
     fn field(&mut self, field: Field, bytes: &[u8], at: usize) -> Option<()> {
         match field {
             // BIND: writes the names of these types out.
-            Field::Name(_) if self.rtype != RrType::NSEC => self.name(bytes),
+            Field::Name(_) | Field::QuotableName(_) | Field::LateName(_) if self.rtype != RrType::NSEC => {
+                self.name(bytes)
+            }
             Field::Hex | Field::Digest | Field::Fingerprint | Field::ZoneDigest => {
                 self.block(&HEXUPPER.encode(bytes), at);
             }
@@ -74,6 +81,20 @@ impl Lines<'_> {
                 self.words(&BASE64.encode(bytes));
                 self.out.push_str(" )");
             }
+            Field::Base64 if matches!(self.rtype, HHIT | BRID) => {
+                self.out.push_str(" (");
+                self.words(&BASE64.encode(bytes));
+                self.out.push_str(" )");
+            }
+            Field::OptionalBase64 => self.block(&BASE64.encode(bytes), at),
+            Field::PrefixedIpv6 => {
+                let head = address::a6_head(bytes[0]);
+                write_a6_head(&bytes[..head], self.out);
+                if bytes[0] > 0 {
+                    self.out.push(' ');
+                    self.name(&bytes[head..]);
+                }
+            }
             Field::Base64 => {
                 self.block(&BASE64.encode(bytes), at);
                 if self.rtype == DHCID && bytes.len() > 2 {
@@ -81,7 +102,7 @@ impl Lines<'_> {
                     self.append(format_args!(" ; {kind} {} {}", bytes[2], bytes.len() - 3));
                 }
             }
-            Field::KeyMaterial => self.key(bytes),
+            Field::KeyMaterial | Field::KeyMaterialOrNone => self.key(bytes),
             Field::U8 if self.rtype == IPSECKEY => {
                 self.append(format_args!("( {}", bytes[0]));
             }
@@ -92,8 +113,13 @@ impl Lines<'_> {
             }
             Field::OptionalBitmap if self.rtype == RrType::NSEC3 => {
                 self.out.pop();
-                self.line_break();
-                write_field(field, bytes, self.out).then_some(())?;
+                let mut rest = bytes;
+                while let Some(&length) = rest.get(1) {
+                    let (window, behind) = rest.split_at_checked(2 + usize::from(length))?;
+                    self.line_break();
+                    write_field(field, window, self.out).then_some(())?;
+                    rest = behind;
+                }
             }
             Field::HostIdentity => self.host_identity(bytes),
             Field::Names => return self.rendezvous_servers(bytes),
@@ -184,11 +210,11 @@ impl Lines<'_> {
         let is_old = self.rtype == RrType::SIG;
         let mut at = 0;
         for (index, &field) in fields.iter().enumerate() {
-            let length = walk::extent(field, self.rdata, at)?;
+            let length = walk::extent(field, self.rdata, at).ok()?;
             let bytes = &self.rdata[at..at + length];
             at += length;
             match (index, field) {
-                (_, Field::Base64) => {
+                (_, Field::Base64 | Field::Signature) => {
                     self.line_break();
                     self.words(&BASE64.encode(bytes));
                     self.out.push_str(" )");
@@ -215,7 +241,7 @@ impl Lines<'_> {
 
     /// A public key, and in a comment what it is for.
     fn key(&mut self, material: &[u8]) {
-        let [flags_high, flags, _, algorithm, ..] = *self.rdata else { return };
+        let [_, flags, _, algorithm, ..] = *self.rdata else { return };
         self.out.push('(');
         self.line_break();
         self.words(&BASE64.encode(material));
@@ -228,7 +254,6 @@ impl Lines<'_> {
                 (true, true) => " ; revoked KSK",
             });
         }
-        debug_assert!(flags_high & 0xc0 != 0xc0, "a key that is none has no material");
         self.out.push_str("; alg = ");
         match name::wire_len(material) {
             // The owner of a private algorithm (RFC 4034 §A.1.1).
@@ -275,6 +300,8 @@ impl Lines<'_> {
 const IPSECKEY: RrType = RrType(45);
 const DHCID: RrType = RrType(49);
 const CDNSKEY: RrType = RrType(60);
+const HHIT: RrType = RrType(67);
+const BRID: RrType = RrType(68);
 const SECURE_ENTRY_POINT: u8 = 1;
 const REVOKED: u8 = 0x80;
 const PRIVATE_DNS: u8 = 253;

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXUPPER};
 
 use super::table::{self, Field};
-use super::{apl, bitmap, key, loc, svcb, time, walk};
+use super::{address, apl, bitmap, key, loc, svcb, time, walk};
 use crate::dns::{Class, RrType, name};
 
 /// BIND splits long base64 and hexadecimal into words of this many characters.
@@ -16,7 +16,7 @@ const WORD_CHARS: usize = 56;
 pub(super) fn write(class: Class, rtype: RrType, rdata: &[u8], out: &mut String) {
     let start = out.len();
     let fields = table::fields(class, rtype);
-    if fields == [Field::Opaque] || !write_fields(fields, rdata, out) {
+    if matches!(fields, [Field::Opaque | Field::KeyData]) || !write_fields(fields, rdata, out) {
         out.truncate(start);
         write_generic(rdata, out);
     }
@@ -39,7 +39,7 @@ fn write_fields(fields: &[Field], rdata: &[u8], out: &mut String) -> bool {
     let start = out.len();
     let mut at = 0;
     for &field in fields {
-        let Some(length) = walk::extent(field, rdata, at) else { return false };
+        let Ok(length) = walk::extent(field, rdata, at) else { return false };
         let before = out.len();
         separate(start, out);
         let separated = out.len();
@@ -64,13 +64,22 @@ pub(super) fn separate(start: usize, out: &mut String) {
 /// Writes one field whose extent has been checked; false if it has no form of its own.
 pub(super) fn write_field(field: Field, bytes: &[u8], out: &mut String) -> bool {
     match field {
-        Field::Name(_) => name::write_text(bytes, out),
+        Field::Name(_) | Field::QuotableName(_) | Field::LateName(_) | Field::Signer => {
+            name::write_text(bytes, out)
+        }
         Field::Names => write_names(bytes, out),
-        Field::U8 | Field::Algorithm | Field::DigestType | Field::KeyProtocol => write_number(bytes[0], out),
-        Field::U16 | Field::KeyFlags => write_number(be16(bytes), out),
+        Field::U8
+        | Field::LateU8
+        | Field::Algorithm
+        | Field::DigestType
+        | Field::HashAlgorithm
+        | Field::KeyProtocol => write_number(bytes[0], out),
+        Field::Scheme => write_named(key::SCHEMES, u16::from(bytes[0]), out),
+        Field::U16 | Field::LateU16 | Field::KeyFlags | Field::NoFlags => write_number(be16(bytes), out),
         Field::U32 | Field::Period => write_number(be32(bytes), out),
-        Field::Time => time::write(be32(bytes), out),
+        Field::Time | Field::CalendarTime => time::write(be32(bytes), out),
         Field::TypeCovered => write_type(RrType(be16(bytes)), out),
+        Field::OldTypeCovered => write_old_type(RrType(be16(bytes)), out),
         Field::NamedAlgorithm => write_named(key::ALGORITHMS, u16::from(bytes[0]), out),
         Field::CertType => write_named(key::CERT_TYPES, be16(bytes), out),
         Field::ChaosAddress => write!(out, "{:o}", be16(bytes)).expect("writing to a String does not fail"),
@@ -82,14 +91,20 @@ pub(super) fn write_field(field: Field, bytes: &[u8], out: &mut String) -> bool 
         }
         Field::CharStrings => write_char_strings(bytes, out),
         Field::Tag => bytes[1..].iter().for_each(|&byte| out.push(byte as char)),
-        Field::LongText => write_quoted(bytes, out),
+        Field::LongText | Field::QuotedText => write_quoted(bytes, out),
         Field::Hex | Field::Digest | Field::Fingerprint | Field::ZoneDigest => write_hex(bytes, out),
         Field::Salt if bytes.len() == 1 => out.push('-'),
         Field::Salt => HEXUPPER.encode_append(&bytes[1..], out),
         Field::HashedOwner => BASE32HEX_NOPAD.encode_append(&bytes[1..], out),
-        Field::Base64 | Field::KeyMaterial => write_words(&BASE64.encode(bytes), out),
-        Field::OptionalBase64 if bytes.is_empty() => out.push('-'),
-        Field::OptionalBase64 => BASE64.encode_append(bytes, out),
+        Field::Base64
+        | Field::Signature
+        | Field::OptionalBase64
+        | Field::KeyMaterial
+        | Field::KeyMaterialOrNone => {
+            write_words(&BASE64.encode(bytes), out);
+        }
+        Field::Base64OrDash if bytes.is_empty() => out.push('-'),
+        Field::Base64OrDash => BASE64.encode_append(bytes, out),
         Field::Bitmap | Field::OptionalBitmap => bitmap::write(bytes, out),
         Field::OldBitmap => bitmap::write_old(bytes, out),
         Field::Prefixes => return apl::write(bytes, out),
@@ -101,19 +116,20 @@ pub(super) fn write_field(field: Field, bytes: &[u8], out: &mut String) -> bool 
             write_numbers(&[bytes[0], bytes[1]], out);
             write_gateway(bytes[0], &bytes[2..], out);
         }
+        Field::Relay if bytes[0] & 0x7f > 3 => return false,
         Field::Relay => {
             write_numbers(&[bytes[0] >> 7, bytes[0] & 0x7f], out);
             write_gateway(bytes[0] & 0x7f, &bytes[1..], out);
         }
         Field::HostIdentity => write_host_identity(bytes, out),
-        // A port map may end in zeros, which a list of ports cannot say.
-        Field::Services if bytes.len() > 5 && bytes.ends_with(&[0]) => return false,
         Field::Services => write_services(bytes, out),
         Field::Nsap => {
             out.push_str("0x");
             data_encoding::HEXLOWER.encode_append(bytes, out);
         }
-        Field::Opaque => return false,
+        Field::Atm => return write_atm(bytes, out),
+        Field::PrefixedIpv6 => write_a6(bytes, out),
+        Field::KeyData | Field::Opaque => return false,
     }
     true
 }
@@ -148,8 +164,16 @@ fn write_named(table: key::Mnemonics, number: u16, out: &mut String) {
 /// Appends the mnemonic of a type.
 pub(super) fn write_type(rtype: RrType, out: &mut String) {
     match table::by_number(rtype) {
-        Some(row) => out.push_str(row.mnemonic),
-        None => write!(out, "TYPE{}", rtype.0).expect("writing to a String does not fail"),
+        Some(row) if row.number != table::KEYDATA => out.push_str(row.mnemonic),
+        _ => write!(out, "TYPE{}", rtype.0).expect("writing to a String does not fail"),
+    }
+}
+
+/// Appends the mnemonic of a type as records older than RFC 3597 have it: the number if there is none.
+pub(super) fn write_old_type(rtype: RrType, out: &mut String) {
+    match table::by_number(rtype) {
+        Some(row) if row.number != table::KEYDATA => out.push_str(row.mnemonic),
+        _ => write_number(rtype.0, out),
     }
 }
 
@@ -267,5 +291,37 @@ fn write_services(bytes: &[u8], out: &mut String) {
             out.push(' ');
             write_number(port, out);
         }
+    }
+}
+
+/// False if the format is unknown.
+fn write_atm(bytes: &[u8], out: &mut String) -> bool {
+    match bytes {
+        [0, address @ ..] => data_encoding::HEXLOWER.encode_append(address, out),
+        [1, digits @ ..] => {
+            out.push('+');
+            out.extend(digits.iter().map(|&digit| digit as char));
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn write_a6(bytes: &[u8], out: &mut String) {
+    let (head, name) = bytes.split_at(address::a6_head(bytes[0]));
+    write_a6_head(head, out);
+    if !name.is_empty() {
+        out.push(' ');
+        name::write_text(name, out);
+    }
+}
+
+/// Appends the length of a prefix and the address behind it. BIND: where the address is missing, its blank is there.
+pub(super) fn write_a6_head(head: &[u8], out: &mut String) {
+    write_numbers(&head[..1], out);
+    if let Some(suffix) = head.get(1..).filter(|suffix| !suffix.is_empty()) {
+        let mut octets = [0; 16];
+        octets[16 - suffix.len()..].copy_from_slice(suffix);
+        write_ipv6(&octets, out);
     }
 }

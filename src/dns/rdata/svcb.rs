@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use data_encoding::BASE64;
 
 use super::text::{Input, unescape_all};
-use super::{RdataTextError, print};
+use super::{BadRdata, RdataTextError, print};
 
 /// What the value of a key looks like.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,47 +52,48 @@ struct Params<'a> {
 }
 
 impl<'a> Iterator for Params<'a> {
-    /// `None` inside: cut short.
-    type Item = Option<(u16, &'a [u8])>;
+    type Item = (u16, &'a [u8]);
 
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let split = self.rest.split_first_chunk::<4>().and_then(|(&[k1, k2, l1, l2], rest)| {
-            let (value, rest) = rest.split_at_checked(u16::from_be_bytes([l1, l2]) as usize)?;
-            Some((u16::from_be_bytes([k1, k2]), value, rest))
-        });
-        let Some((key, value, rest)) = split else {
-            self.rest = &[];
-            return Some(None);
-        };
+    fn next(&mut self) -> Option<(u16, &'a [u8])> {
+        let (&[k1, k2, l1, l2], rest) = self.rest.split_first_chunk::<4>()?;
+        let (value, rest) = rest.split_at_checked(u16::from_be_bytes([l1, l2]) as usize)?;
         self.rest = rest;
-        Some(Some((key, value)))
+        Some((u16::from_be_bytes([k1, k2]), value))
     }
 }
 
 /// Whether `params` are legal: keys ascend, values have their form, mandatory keys are there. The alias form
 /// (priority 0) may have parameters too, which recipients ignore (RFC 9460 §2.4.2).
-pub(super) fn is_valid(params: &[u8]) -> bool {
+pub(super) fn check(params: &[u8]) -> Result<(), BadRdata> {
     let mut previous = None;
-    for param in (Params { rest: params }) {
-        let Some((key, value)) = param else { return false };
-        if previous.is_some_and(|p| key <= p) || !is_value(key, value) {
-            return false;
+    let mut rest = params;
+    while !rest.is_empty() {
+        let (key, behind) = split_number(rest)?;
+        if previous.is_some_and(|p| key <= p) {
+            return Err(BadRdata::FORMAT);
         }
-        previous = Some(key);
+        let (length, behind) = split_number(behind)?;
+        let (value, behind) = behind.split_at_checked(length.into()).ok_or(BadRdata::END)?;
+        if !is_value(key, value) {
+            return Err(BadRdata::FORMAT);
+        }
+        (previous, rest) = (Some(key), behind);
     }
-    missing_key(params).is_none()
+    missing_key(params).map_or(Ok(()), |_| Err(BadRdata::FORMAT))
+}
+
+fn split_number(octets: &[u8]) -> Result<(u16, &[u8]), BadRdata> {
+    let (number, behind) = octets.split_first_chunk().ok_or(BadRdata::END)?;
+    Ok((u16::from_be_bytes(*number), behind))
 }
 
 /// The text of the error if a key asks for another one that is not there; `params` are well formed.
 fn missing_key(params: &[u8]) -> Option<&'static str> {
-    let has = |wanted: u16| (Params { rest: params }).flatten().any(|(key, _)| key == wanted);
+    let has = |wanted: u16| (Params { rest: params }).any(|(key, _)| key == wanted);
     if has(NO_DEFAULT_ALPN) && !has(ALPN) {
         return Some("disallowed (by application policy)");
     }
-    let (_, mandatory) = (Params { rest: params }).flatten().find(|&(key, _)| key == MANDATORY)?;
+    let (_, mandatory) = (Params { rest: params }).find(|&(key, _)| key == MANDATORY)?;
     let mut keys = mandatory.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
     if keys.clone().any(|key| key == MANDATORY) || params.len() == 4 + mandatory.len() {
         return Some("disallowed (by application policy)");
@@ -127,21 +128,53 @@ fn is_value(key: u16, value: &[u8]) -> bool {
     }
 }
 
-/// Whether `path` is a relative URI template that uses the variable `dns` (RFC 9461 §5).
+/// Whether `path` is a relative URI template that uses the variable `dns` (RFC 9461 §5, RFC 6570 §2).
 fn is_doh_path(path: &[u8]) -> bool {
     let Ok(path) = std::str::from_utf8(path) else { return false };
-    let uses_dns = |expression: &str| {
-        let names = expression.trim_start_matches(['?', '&', '+', '#', '.', '/', ';']);
-        names.split(',').any(|name| name.trim_start_matches('?') == "dns")
-    };
     let mut expressions = path.split('{').skip(1).map(|rest| rest.split_once('}'));
     let mut has_dns = false;
     path.starts_with('/')
         && expressions.all(|split| {
-            has_dns |= split.is_some_and(|(expression, _)| uses_dns(expression));
-            split.is_some()
+            let Some((expression, _)) = split else { return false };
+            let mut variables = expression
+                .strip_prefix(['?', '&', '+', '#', '.', '/', ';'])
+                .unwrap_or(expression)
+                .split(',')
+                .peekable();
+            while let Some(variable) = variables.next() {
+                let name = match variable.split_once(':') {
+                    // BIND: a prefix only at the end of an expression.
+                    Some((name, length)) if variables.peek().is_none() && is_prefix_length(length) => name,
+                    Some(_) => return false,
+                    None => variable.strip_suffix('*').unwrap_or(variable),
+                };
+                if !is_variable(name) {
+                    return false;
+                }
+                has_dns |= name == "dns";
+            }
+            true
         })
         && has_dns
+}
+
+/// How many characters of a variable are used: 1 to 9999.
+fn is_prefix_length(digits: &str) -> bool {
+    digits.len() <= 4 && !digits.starts_with('0') && digits.parse::<u16>().is_ok()
+}
+
+/// A variable of a URI template: letters, digits, `_`, and octets in hexadecimal behind `%`. BIND: dots, which RFC 6570
+/// §2.3 allows between them, are not.
+fn is_variable(name: &str) -> bool {
+    let mut rest = name.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        rest = match (first, behind) {
+            (b'%', [high, low, behind @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => behind,
+            _ if first == b'_' || first.is_ascii_alphanumeric() => behind,
+            _ => return false,
+        };
+    }
+    !name.is_empty()
 }
 
 /// Reads `key`, `key=value` and `key="value"` up to the end; they are sorted by key.
@@ -155,7 +188,8 @@ pub(super) fn parse(input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), Rdat
         };
         let value = value.strip_prefix(b"\"").map_or(value, |v| v.strip_suffix(b"\"").unwrap_or(v));
         let key = parse_key(name).map_err(|reason| input.bad(reason))?;
-        let generic = name.starts_with(b"key");
+        // BIND: a name with capital letters is known, but its value is read like that of `keyN`.
+        let generic = !KEYS.iter().any(|(known, _)| known.as_bytes() == name);
         let wire = parse_value(key, value, generic).map_err(|reason| input.bad(reason))?;
         params.push((key, wire));
     }
@@ -174,7 +208,7 @@ pub(super) fn parse(input: &mut Input<'_>, out: &mut Vec<u8>) -> Result<(), Rdat
 }
 
 fn parse_key(name: &[u8]) -> Result<u16, &'static str> {
-    if let Some(key) = KEYS.iter().position(|(known, _)| known.as_bytes() == name) {
+    if let Some(key) = KEYS.iter().position(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name)) {
         return Ok(key as u16);
     }
     let digits = name.strip_prefix(b"key").ok_or("syntax error")?;
@@ -274,7 +308,7 @@ fn key_name(key: u16) -> Cow<'static, str> {
 /// Appends `key=value` for every parameter.
 pub(super) fn write(params: &[u8], out: &mut String) {
     let start = out.len();
-    for (key, value) in (Params { rest: params }).flatten() {
+    for (key, value) in (Params { rest: params }) {
         print::separate(start, out);
         out.push_str(&key_name(key));
         if !value.is_empty() {

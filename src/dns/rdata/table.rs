@@ -23,20 +23,34 @@ pub(super) enum NameUse {
 pub(super) enum Field {
     /// A domain name.
     Name(NameUse),
+    /// The same, which may stand in quotes (SVCB).
+    QuotableName(NameUse),
+    /// The same; BIND notices a bad one at the token behind it.
+    LateName(NameUse),
+    /// The signer of an RRSIG, which cannot have more labels than the signed name; they stand 15 octets before.
+    Signer,
     /// Any number of domain names up to the end (HIP rendezvous servers).
     Names,
     /// One octet, decimal.
     U8,
+    /// The same; BIND notices a number out of range one token late.
+    LateU8,
     /// Two octets, decimal.
     U16,
+    /// The same; BIND notices a number out of range one token late.
+    LateU16,
     /// Four octets, decimal.
     U32,
     /// Four octets: seconds that may be written with units, as a TTL.
     Period,
     /// Four octets: YYYYMMDDHHmmSS or seconds (RFC 4034 §3.2).
     Time,
-    /// Two octets: an RR type by mnemonic (RRSIG's type covered).
+    /// The same, but only as YYYYMMDDHHmmSS (SIG).
+    CalendarTime,
+    /// Two octets: an RR type by mnemonic or number (RRSIG's type covered).
     TypeCovered,
+    /// The same, an unknown one printed as a number (SIG).
+    OldTypeCovered,
     /// One octet: a DNSSEC algorithm by number or mnemonic.
     Algorithm,
     /// The same, printed as a mnemonic (CERT).
@@ -47,8 +61,12 @@ pub(super) enum Field {
     KeyFlags,
     /// One octet: KEY protocol by number or mnemonic.
     KeyProtocol,
-    /// The key itself: base64 to the end, absent when the flags four octets before say "no key".
+    /// The key itself: base64 to the end.
     KeyMaterial,
+    /// The same, absent when the flags four octets before say "no key".
+    KeyMaterialOrNone,
+    /// Two octets: the flags of RKEY, always 0.
+    NoFlags,
     /// Two octets, octal (A in class CH).
     ChaosAddress,
     /// Four octets, dotted quad.
@@ -67,10 +85,16 @@ pub(super) enum Field {
     Regexp,
     /// A character string of letters and digits: a CAA property tag (RFC 8659 §4.1).
     Tag,
-    /// Text up to the end without a length octet (CAA value, URI target).
+    /// Text up to the end without a length octet (CAA value).
     LongText,
+    /// The same, always in quotes (URI target).
+    QuotedText,
     /// Hexadecimal to the end, at least one octet.
     Hex,
+    /// One octet: an NSEC3 hash algorithm by number or mnemonic.
+    HashAlgorithm,
+    /// One octet: a scheme of DSYNC by number or mnemonic.
+    Scheme,
     /// One octet: a DS digest type by number or mnemonic.
     DigestType,
     /// A digest in hexadecimal to the end, whose length is fixed by the digest type in the octet before.
@@ -85,8 +109,12 @@ pub(super) enum Field {
     HashedOwner,
     /// Base64 to the end, at least one octet.
     Base64,
-    /// Base64 to the end, `-` when empty (DOA).
+    /// The signature of an RRSIG: the same.
+    Signature,
+    /// Base64 to the end, perhaps nothing (SINK).
     OptionalBase64,
+    /// Base64 to the end, `-` when empty (DOA).
+    Base64OrDash,
     /// A type bitmap (RFC 4034 §4.1.2) with at least one type.
     Bitmap,
     /// A type bitmap that may be empty.
@@ -115,16 +143,33 @@ pub(super) enum Field {
     Services,
     /// NSAP address: `0x` and hexadecimal (RFC 1706).
     Nsap,
+    /// ATM address (af-dans-0152).
+    Atm,
+    /// Prefix length, address suffix and prefix name of A6 (RFC 2874 §3.1).
+    PrefixedIpv6,
+    /// A key as BIND stores it for RFC 5011: three times in front of a KEY. Any octets are legal, and nothing but
+    /// RFC 3597's format is ever written.
+    KeyData,
     /// Any octets; the only presentation format is RFC 3597's.
     Opaque,
+}
+
+/// Where a type has the fields of its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// In every class.
+    Any,
+    /// In class IN; elsewhere it is unknown, as in BIND.
+    Internet,
+    /// Nowhere: only the mnemonic is known.
+    Nowhere,
 }
 
 /// One RR type.
 pub(super) struct Row {
     pub(super) number: u16,
     pub(super) mnemonic: &'static str,
-    /// Whether BIND knows the fields in class IN only; in others the type is opaque.
-    internet_only: bool,
+    scope: Scope,
     pub(super) fields: &'static [Field],
 }
 
@@ -132,20 +177,24 @@ use Field::*;
 use NameUse::*;
 
 const fn row(number: u16, mnemonic: &'static str, fields: &'static [Field]) -> Row {
-    Row { number, mnemonic, internet_only: false, fields }
+    Row { number, mnemonic, scope: Scope::Any, fields }
 }
 
-/// A type whose fields are those of class IN (RFC 3597 §2 allows types to differ by class).
 const fn internet_row(number: u16, mnemonic: &'static str, fields: &'static [Field]) -> Row {
-    Row { number, mnemonic, internet_only: true, fields }
+    Row { number, mnemonic, scope: Scope::Internet, fields }
+}
+
+const fn bare_row(number: u16, mnemonic: &'static str) -> Row {
+    Row { number, mnemonic, scope: Scope::Nowhere, fields: OPAQUE }
 }
 
 const ONE_NAME: &[Field] = &[Name(Rfc1035)];
 const TEXT: &[Field] = &[CharStrings];
 const KEY_LIKE: &[Field] = &[KeyFlags, KeyProtocol, Algorithm, KeyMaterial];
+const OLD_KEY: &[Field] = &[KeyFlags, KeyProtocol, Algorithm, KeyMaterialOrNone];
 const DS_LIKE: &[Field] = &[U16, Algorithm, DigestType, Digest];
 const TLSA_LIKE: &[Field] = &[U8, U8, U8, Hex];
-const SVCB_LIKE: &[Field] = &[U16, Name(Plain), SvcParams];
+const SVCB_LIKE: &[Field] = &[U16, QuotableName(Plain), SvcParams];
 /// A domain name and a 16-bit address in octal, as RFC 1035 §3.3 leaves it to class CH.
 const CHAOS_A: &[Field] = &[Name(Rfc1035), ChaosAddress];
 const OPAQUE: &[Field] = &[Opaque];
@@ -175,8 +224,12 @@ pub(super) static ROWS: &[Row] = &[
     row(21, "RT", &[U16, Name(Expanded)]),
     internet_row(22, "NSAP", &[Nsap]),
     internet_row(23, "NSAP-PTR", &[Name(Plain)]),
-    row(24, "SIG", &[TypeCovered, Algorithm, U8, U32, Time, Time, U16, Name(Expanded), Base64]),
-    row(25, "KEY", KEY_LIKE),
+    row(
+        24,
+        "SIG",
+        &[OldTypeCovered, Algorithm, U8, U32, CalendarTime, CalendarTime, LateU16, Name(Expanded), Base64],
+    ),
+    row(25, "KEY", OLD_KEY),
     internet_row(26, "PX", &[U16, Name(Expanded), Name(Expanded)]),
     row(27, "GPOS", &[CharString, CharString, CharString]),
     internet_row(28, "AAAA", &[Ipv6]),
@@ -185,46 +238,49 @@ pub(super) static ROWS: &[Row] = &[
     internet_row(31, "EID", &[Hex]),
     internet_row(32, "NIMLOC", &[Hex]),
     internet_row(33, "SRV", &[U16, U16, U16, Name(Expanded)]),
-    internet_row(34, "ATMA", OPAQUE),
+    internet_row(34, "ATMA", &[Atm]),
     row(35, "NAPTR", &[U16, U16, CharString, CharString, Regexp, Name(Expanded)]),
     internet_row(36, "KX", &[U16, Name(Lowered)]),
     row(37, "CERT", &[CertType, U16, NamedAlgorithm, Base64]),
-    internet_row(38, "A6", OPAQUE),
+    internet_row(38, "A6", &[PrefixedIpv6]),
     row(39, "DNAME", &[Name(Lowered)]),
-    row(40, "SINK", &[U8, U8, U8, Base64]),
+    row(40, "SINK", &[U8, U8, U8, OptionalBase64]),
     row(41, "OPT", OPAQUE),
     internet_row(42, "APL", &[Prefixes]),
     row(43, "DS", DS_LIKE),
     row(44, "SSHFP", &[U8, U8, Fingerprint]),
     row(45, "IPSECKEY", &[U8, IpsecGateway, Base64]),
-    row(46, "RRSIG", &[TypeCovered, Algorithm, U8, U32, Time, Time, U16, Name(Lowered), Base64]),
+    row(46, "RRSIG", &[TypeCovered, Algorithm, U8, U32, Time, Time, LateU16, Signer, Signature]),
     row(47, "NSEC", &[Name(Plain), Bitmap]),
     row(48, "DNSKEY", KEY_LIKE),
     internet_row(49, "DHCID", &[Base64]),
-    row(50, "NSEC3", &[U8, U8, U16, Salt, HashedOwner, OptionalBitmap]),
-    row(51, "NSEC3PARAM", &[U8, U8, U16, Salt]),
+    row(50, "NSEC3", &[HashAlgorithm, U8, U16, Salt, HashedOwner, OptionalBitmap]),
+    row(51, "NSEC3PARAM", &[HashAlgorithm, U8, U16, Salt]),
     row(52, "TLSA", TLSA_LIKE),
     row(53, "SMIMEA", TLSA_LIKE),
     row(55, "HIP", &[HostIdentity, Names]),
     row(56, "NINFO", TEXT),
-    row(57, "RKEY", KEY_LIKE),
+    row(57, "RKEY", &[NoFlags, KeyProtocol, Algorithm, KeyMaterial]),
     row(58, "TALINK", &[Name(Plain), Name(Plain)]),
     row(59, "CDS", DS_LIKE),
     row(60, "CDNSKEY", KEY_LIKE),
     row(61, "OPENPGPKEY", &[Base64]),
     row(62, "CSYNC", &[U32, U16, OptionalBitmap]),
-    row(63, "ZONEMD", &[U32, U8, U8, ZoneDigest]),
+    row(63, "ZONEMD", &[U32, LateU8, LateU8, ZoneDigest]),
     internet_row(64, "SVCB", SVCB_LIKE),
     internet_row(65, "HTTPS", SVCB_LIKE),
+    row(66, "DSYNC", &[TypeCovered, Scheme, U16, Name(Plain)]),
+    row(67, "HHIT", &[Base64]),
+    row(68, "BRID", &[Base64]),
     row(99, "SPF", TEXT),
-    row(100, "UINFO", OPAQUE),
-    row(101, "UID", OPAQUE),
-    row(102, "GID", OPAQUE),
-    row(103, "UNSPEC", OPAQUE),
+    bare_row(100, "UINFO"),
+    bare_row(101, "UID"),
+    bare_row(102, "GID"),
+    bare_row(103, "UNSPEC"),
     row(104, "NID", &[U16, Ilnp64]),
     row(105, "L32", &[U16, Ipv4]),
     row(106, "L64", &[U16, Ilnp64]),
-    row(107, "LP", &[U16, Name(Plain)]),
+    row(107, "LP", &[U16, LateName(Plain)]),
     row(108, "EUI48", &[Eui48]),
     row(109, "EUI64", &[Eui64]),
     row(249, "TKEY", OPAQUE),
@@ -234,16 +290,26 @@ pub(super) static ROWS: &[Row] = &[
     row(253, "MAILB", OPAQUE),
     row(254, "MAILA", OPAQUE),
     row(255, "ANY", OPAQUE),
-    row(256, "URI", &[U16, U16, LongText]),
+    row(256, "URI", &[U16, U16, QuotedText]),
     row(257, "CAA", &[U8, Tag, LongText]),
     row(258, "AVC", TEXT),
-    row(259, "DOA", &[U32, U32, U8, CharString, OptionalBase64]),
+    row(259, "DOA", &[U32, U32, U8, CharString, Base64OrDash]),
     row(260, "AMTRELAY", &[U8, Relay]),
     row(261, "RESINFO", TEXT),
     row(262, "WALLET", TEXT),
     row(32768, "TA", DS_LIKE),
     row(32769, "DLV", DS_LIKE),
+    row(KEYDATA, "KEYDATA", &[KeyData]),
 ];
+
+/// BIND's private type for trust anchors: its mnemonic is read, but never written.
+pub(super) const KEYDATA: u16 = 65_533;
+
+/// Whether BIND's only word for bad RDATA of this type is FORMERR, whatever is wrong with it.
+pub(super) fn has_one_flaw(rtype: RrType) -> bool {
+    let mnemonic = by_number(rtype).map(|row| row.mnemonic);
+    matches!(mnemonic, Some("X25" | "NSEC3" | "NSEC3PARAM" | "NID" | "L32" | "L64"))
+}
 
 /// Marks a free slot of an index.
 const NONE: u8 = u8::MAX;
@@ -326,12 +392,12 @@ pub(super) fn fields(class: Class, rtype: RrType) -> &'static [Field] {
 
 /// The fields of a type that is known in this class. NONE and ANY stand for the class of a zone, which is IN.
 pub(super) fn known_fields(class: Class, rtype: RrType) -> Option<&'static [Field]> {
-    let row = by_number(rtype)?;
+    let row = by_number(rtype).filter(|row| row.scope != Scope::Nowhere)?;
     match (class, rtype) {
         (Class::IN | Class::NONE | Class::ANY, _) => Some(row.fields),
         (Class::CH, RrType::A) => Some(CHAOS_A),
         (Class::HS, RrType::A) => Some(row.fields),
-        _ => (!row.internet_only).then_some(row.fields),
+        _ => (row.scope == Scope::Any).then_some(row.fields),
     }
 }
 
@@ -353,7 +419,7 @@ mod tests {
             );
             assert!(row.mnemonic.len() <= 10);
         }
-        for number in [0, 54, 110, 263, 32767, 65535] {
+        for number in [0, 54, 69, 110, 263, 32767, 65535] {
             assert!(by_number(RrType(number)).is_none());
         }
         assert!(by_mnemonic(b"NOPE").is_none());

@@ -3,14 +3,18 @@
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use data_encoding::{BASE64, HEXUPPER_PERMISSIVE};
-
+use super::encoded::{self, Amount};
 use super::key::{self, Mnemonics};
+use super::number::{self, BadNumber};
 use super::table::{self, Field};
-use super::{RdataTextError, Token, apl, bitmap, composite, from_mnemonic, loc, naptr, svcb, time, walk};
+use super::{
+    BadRdata, RdataTextError, Token, address, apl, bitmap, composite, from_mnemonic, loc, naptr, svcb, time,
+    walk,
+};
 use crate::dns::{Class, Name, RrType, name};
 
 /// The tokens behind the type mnemonic, taken one by one.
+#[derive(Clone, Copy)]
 pub(super) struct Input<'a> {
     tokens: &'a [Token<'a>],
     at: usize,
@@ -49,34 +53,61 @@ impl<'a> Input<'a> {
         RdataTextError { token: self.at, reason }
     }
 
+    /// The next token, if there is one; it stays.
+    pub(super) fn peek(&self) -> Option<&'a [u8]> {
+        self.tokens.get(self.at).map(|token| token.text)
+    }
+
     pub(super) fn number(&mut self, max: u32) -> Parsed<u32> {
         let token = self.word().map_err(|error| match error.reason {
             "unexpected token" => RdataTextError { reason: "not a valid number", ..error },
             _ => error,
         })?;
-        let mut value = 0u32;
-        for &byte in token {
-            if !byte.is_ascii_digit() {
-                return Err(self.bad("not a valid number"));
-            }
-            let next = value.checked_mul(10).and_then(|v| v.checked_add(u32::from(byte - b'0')));
-            value = next.ok_or_else(|| self.bad("out of range"))?;
+        match number::decimal(token) {
+            Ok(value) if value <= max => Ok(value),
+            Ok(_) => Err(self.bad("out of range")),
+            Err(bad) => Err(self.bad(bad.reason())),
         }
-        if value > max { Err(self.bad("out of range")) } else { Ok(value) }
+    }
+
+    /// The same; a number out of range is noticed behind it.
+    fn late_number(&mut self, max: u32) -> Parsed<u32> {
+        let value = self.number(u32::MAX)?;
+        if value > max { Err(self.behind("out of range")) } else { Ok(value) }
     }
 
     /// A number, or a mnemonic that stands for one.
     fn number_or(&mut self, max: u32, table: Mnemonics) -> Parsed<u32> {
         let token = self.word()?;
-        if token.first().is_some_and(u8::is_ascii_digit) {
-            self.at -= 1;
-            return self.number(max);
+        self.number_or_mnemonic(token, max, table).map_err(|reason| self.bad(reason))
+    }
+
+    fn number_or_mnemonic(&self, token: &[u8], max: u32, table: Mnemonics) -> Result<u32, &'static str> {
+        match number::decimal(token) {
+            Ok(value) if number::is_numeric(token) && value <= max => return Ok(value),
+            Ok(_) | Err(BadNumber::TooLarge) if number::is_numeric(token) => return Err("out of range"),
+            _ => {}
         }
-        key::number_of(table, token).map(u32::from).ok_or_else(|| self.bad("unknown class/type"))
+        key::number_of(table, token).map(u32::from).ok_or("unknown class/type")
+    }
+
+    /// A type by mnemonic, TYPEnnn or number.
+    pub(super) fn type_or_number(&mut self) -> Parsed<RrType> {
+        let token = self.word()?;
+        if let Some(rtype) = from_mnemonic(token) {
+            return Ok(rtype);
+        }
+        let (number, rest) = number::leading(token);
+        let number = u16::try_from(number).map_err(|_| self.bad("out of range"))?;
+        if rest.is_empty() { Ok(RrType(number)) } else { Err(self.bad("unknown class/type")) }
     }
 
     pub(super) fn name(&mut self, out: &mut Vec<u8>) -> Parsed<()> {
         let token = self.word()?;
+        self.push_name(token, out)
+    }
+
+    fn push_name(&self, token: &[u8], out: &mut Vec<u8>) -> Parsed<()> {
         name::parse_into(token, Some(self.origin.as_wire()), out)
             .map_err(|error| self.bad(name_reason(error)))
     }
@@ -88,48 +119,12 @@ impl<'a> Input<'a> {
 
     pub(super) fn ipv6(&mut self) -> Parsed<Ipv6Addr> {
         let token = self.word()?;
-        let address = std::str::from_utf8(token).ok().and_then(|text| text.parse().ok());
-        address.ok_or_else(|| self.bad("bad IPv6 address"))
-    }
-
-    /// The remaining tokens as one word.
-    fn remaining(&mut self) -> Parsed<Cow<'a, [u8]>> {
-        let first = self.word()?;
-        if !self.has_more() {
-            return Ok(Cow::Borrowed(first));
-        }
-        let mut joined = first.to_vec();
-        while self.has_more() {
-            joined.extend_from_slice(self.word()?);
-        }
-        Ok(Cow::Owned(joined))
-    }
-
-    fn hex(&mut self, out: &mut Vec<u8>) -> Parsed<()> {
-        let digits = self.remaining()?;
-        let decoded = decode_hex(&digits, out).filter(|()| !digits.is_empty());
-        decoded.ok_or_else(|| self.behind("bad hex encoding"))
+        parse_ipv6(token).ok_or_else(|| self.bad("bad IPv6 address"))
     }
 
     /// Hexadecimal up to the end, of `expected` octets where that is known.
-    fn digest(&mut self, expected: Option<usize>, out: &mut Vec<u8>) -> Parsed<()> {
-        let start = out.len();
-        let digits = self.remaining()?;
-        if expected.is_some_and(|length| digits.len() < 2 * length)
-            && digits.iter().all(u8::is_ascii_hexdigit)
-        {
-            return Err(self.behind("unexpected end of input"));
-        }
-        decode_hex(&digits, out).ok_or_else(|| self.behind("bad hex encoding"))?;
-        if out.len() == start || expected.is_some_and(|length| out.len() - start > length) {
-            return Err(self.behind("bad hex encoding"));
-        }
-        Ok(())
-    }
-
-    fn base64(&mut self, out: &mut Vec<u8>) -> Parsed<()> {
-        let text = self.remaining()?;
-        decode_base64(&text, out).ok_or_else(|| self.behind("bad base64 encoding"))
+    fn digest(&mut self, expected: Option<usize>, otherwise: Amount, out: &mut Vec<u8>) -> Parsed<()> {
+        encoded::hex(self, expected.map_or(otherwise, Amount::Exactly), out)
     }
 }
 
@@ -143,7 +138,7 @@ pub(super) fn parse(
 ) -> Parsed<()> {
     let mut input = Input { tokens, at: 0, origin };
     let start = out.len();
-    if tokens.first().is_some_and(|token| token.text == b"\\#" && !token.quoted) {
+    if is_generic(rtype, tokens) {
         input.at = 1;
         parse_generic(class, rtype, &mut input, out)?;
     } else {
@@ -173,15 +168,18 @@ fn parse_generic(class: Class, rtype: RrType, input: &mut Input<'_>, out: &mut V
         return Err(input.behind("out of range"));
     }
     let start = out.len();
-    if input.has_more() {
-        input.hex(out)?;
-    }
-    match (out.len() - start).cmp(&length) {
-        std::cmp::Ordering::Less => Err(input.behind("unexpected end of input")),
-        std::cmp::Ordering::Greater => Err(input.behind("ran out of space")),
-        std::cmp::Ordering::Equal => {
-            walk::check(class, rtype, &out[start..]).map_err(|_| input.behind("unexpected end of input"))
+    encoded::hex(input, Amount::Announced(length), out)?;
+    walk::check(class, rtype, &out[start..]).map_err(|BadRdata(reason)| input.behind(reason))
+}
+
+/// Whether RDATA starts with `\#`. In a TXT that is text (`#`, escaped) unless a number follows.
+fn is_generic(rtype: RrType, tokens: &[Token<'_>]) -> bool {
+    let is_number = |token: &Token<'_>| !token.quoted && number::decimal(token.text).is_ok();
+    match tokens {
+        [Token { text: b"\\#", quoted: false }, rest @ ..] => {
+            rtype != RrType::TXT || rest.first().is_some_and(is_number)
         }
+        _ => false,
     }
 }
 
@@ -189,12 +187,29 @@ fn parse_generic(class: Class, rtype: RrType, input: &mut Input<'_>, out: &mut V
 fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<u8>) -> Parsed<()> {
     match field {
         Field::Name(_) => input.name(out)?,
+        Field::LateName(_) => late_name(input, out)?,
+        Field::QuotableName(_) => {
+            let token = input.string()?;
+            if token.is_empty() {
+                return Err(input.bad("unexpected end of input"));
+            }
+            input.push_name(token, out)?;
+        }
+        Field::Signer => {
+            let at = out.len();
+            input.name(out)?;
+            if !walk::signer_fits(&out[start..], name::labels(&out[at..]).count()) {
+                return Err(input.bad("out of range"));
+            }
+        }
         Field::Names => {
             while input.has_more() {
                 input.name(out)?;
             }
         }
         Field::U8 => out.push(input.number(0xff)? as u8),
+        Field::LateU8 => out.push(input.late_number(0xff)? as u8),
+        Field::LateU16 => out.extend((input.late_number(0xffff)? as u16).to_be_bytes()),
         Field::U16 => out.extend((input.number(0xffff)? as u16).to_be_bytes()),
         Field::U32 => out.extend(input.number(u32::MAX)?.to_be_bytes()),
         Field::Period => {
@@ -205,22 +220,29 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
             let token = input.word()?;
             out.extend(time::parse(token).map_err(|reason| input.bad(reason))?.to_be_bytes());
         }
-        Field::TypeCovered => {
+        Field::CalendarTime => {
             let token = input.word()?;
-            let covered = from_mnemonic(token).ok_or_else(|| input.bad("unknown class/type"))?;
-            out.extend(covered.0.to_be_bytes());
+            out.extend(time::parse_calendar(token).map_err(|reason| input.bad(reason))?.to_be_bytes());
         }
+        Field::TypeCovered | Field::OldTypeCovered => out.extend(input.type_or_number()?.0.to_be_bytes()),
         Field::Algorithm | Field::NamedAlgorithm => out.push(input.number_or(0xff, key::ALGORITHMS)? as u8),
         Field::DigestType => out.push(input.number_or(0xff, key::DIGESTS)? as u8),
+        Field::HashAlgorithm => out.push(input.number_or(0xff, key::HASHES)? as u8),
+        Field::Scheme => {
+            let token = input.word()?;
+            let scheme = input.number_or_mnemonic(token, 0xff, key::SCHEMES);
+            out.push(scheme.map_err(|reason| input.behind(reason))? as u8);
+        }
         Field::CertType => out.extend((input.number_or(0xffff, key::CERT_TYPES)? as u16).to_be_bytes()),
         Field::KeyProtocol => out.push(input.number_or(0xff, key::PROTOCOLS)? as u8),
         Field::KeyFlags => out.extend(composite::key_flags(input)?.to_be_bytes()),
-        Field::KeyMaterial => {
-            if input.has_more() || !key::has_no_key(&out[start..]) {
-                input.base64(out)?;
-            }
-        }
-        Field::ChaosAddress => out.extend(composite::chaos_address(input)?.to_be_bytes()),
+        Field::NoFlags => match composite::key_flags(input)? {
+            0 => out.extend([0; 2]),
+            _ => return Err(input.bad("FORMERR")),
+        },
+        Field::KeyMaterialOrNone if key::has_no_key(&out[start..]) => {}
+        Field::KeyMaterial | Field::KeyMaterialOrNone => encoded::base64(input, Amount::Some, out)?,
+        Field::ChaosAddress => out.extend(address::chaos(input)?.to_be_bytes()),
         Field::Ipv4 => out.extend(input.ipv4()?.octets()),
         Field::Ipv6 => out.extend(input.ipv6()?.octets()),
         Field::CharString => char_string(input, out)?,
@@ -234,6 +256,9 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
         }
         Field::Digits => digits(input, out)?,
         Field::Regexp => checked_string(input, out, naptr::is_regexp)?,
+        Field::Tag if input.tokens.get(input.at).is_some_and(|token| token.quoted) => {
+            return Err(input.behind("unexpected token"));
+        }
         Field::Tag => {
             let is_tag = |tag: &[u8]| !tag.is_empty() && tag.iter().all(u8::is_ascii_alphanumeric);
             checked_string(input, out, is_tag)?;
@@ -242,23 +267,30 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
             let token = input.string()?;
             unescape_into(token, out).ok_or_else(|| input.bad("syntax error"))?;
         }
-        Field::Hex => input.hex(out)?,
+        Field::QuotedText => {
+            let is_quoted = input.tokens.get(input.at).is_some_and(|token| token.quoted);
+            let token = input.string()?;
+            let text = Some(token).filter(|_| is_quoted).and_then(|token| unescape_into(token, out));
+            text.ok_or_else(|| input.bad("syntax error"))?;
+        }
+        Field::Hex => encoded::hex(input, Amount::Some, out)?,
         Field::Digest => {
             let length = out.last().and_then(|&kind| walk::digest_len(kind));
-            input.digest(length, out)?;
+            input.digest(length, Amount::Some, out)?;
         }
         Field::Fingerprint => {
             let length = out.last().and_then(|&kind| walk::fingerprint_len(kind));
-            input.digest(length, out)?;
+            input.digest(length, Amount::Any, out)?;
         }
         Field::ZoneDigest => zone_digest(input, out)?,
         Field::Salt => composite::salt(input, out)?,
-        Field::HashedOwner => composite::hashed_owner(input, out)?,
-        Field::Base64 => input.base64(out)?,
-        Field::OptionalBase64 => {
-            if input.string()? != b"-" {
+        Field::HashedOwner => composite::hashed_owner(input, out[start], out)?,
+        Field::Base64 | Field::Signature => encoded::base64(input, Amount::Some, out)?,
+        Field::OptionalBase64 => encoded::base64(input, Amount::Any, out)?,
+        Field::Base64OrDash => {
+            if input.word()? != b"-" {
                 input.at -= 1;
-                input.base64(out)?;
+                encoded::base64(input, Amount::Some, out)?;
             }
         }
         Field::Bitmap => {
@@ -273,14 +305,17 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
         Field::Prefixes => apl::parse(input, out)?,
         Field::Location => loc::parse(input, out)?,
         Field::SvcParams => svcb::parse(input, out)?,
-        Field::Eui48 => composite::eui(input, 6, out)?,
-        Field::Eui64 => composite::eui(input, 8, out)?,
-        Field::Ilnp64 => composite::ilnp64(input, out)?,
+        Field::Eui48 => address::eui(input, 6, out)?,
+        Field::Eui64 => address::eui(input, 8, out)?,
+        Field::Ilnp64 => address::ilnp64(input, out)?,
         Field::IpsecGateway => composite::ipsec_gateway(input, out)?,
         Field::Relay => composite::relay(input, out)?,
         Field::HostIdentity => composite::host_identity(input, out)?,
-        Field::Services => composite::services(input, out)?,
-        Field::Nsap => composite::nsap(input, out)?,
+        Field::Services => address::services(input, out)?,
+        Field::Nsap => address::nsap(input, out)?,
+        Field::Atm => address::atm(input, out)?,
+        Field::PrefixedIpv6 => address::a6(input, out)?,
+        Field::KeyData => key_data(input, start, out)?,
         Field::Opaque => {
             // The only way to write it is RFC 3597's.
             return Err(RdataTextError { token: 0, reason: "syntax error" });
@@ -289,12 +324,35 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
     Ok(())
 }
 
+/// Three times, then a KEY.
+fn key_data(input: &mut Input<'_>, start: usize, out: &mut Vec<u8>) -> Parsed<()> {
+    for field in [Field::CalendarTime, Field::CalendarTime, Field::CalendarTime, Field::KeyFlags] {
+        parse_field(field, input, start, out)?;
+    }
+    let key = start + 12;
+    for field in [Field::KeyProtocol, Field::Algorithm, Field::KeyMaterialOrNone] {
+        parse_field(field, input, key, out)?;
+    }
+    Ok(())
+}
+
 fn zone_digest(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
     let start = out.len();
     let length = out.last().and_then(|&algorithm| walk::zone_digest_len(algorithm));
-    input.digest(length, out)?;
+    let read = input.digest(length, Amount::Some, out);
+    // BIND: looks first at how many octets there were in front of a mistake.
     let too_short = out.len() - start < walk::ZONE_DIGEST_BYTES_MIN;
-    if too_short { Err(input.behind("unexpected end of input")) } else { Ok(()) }
+    match read {
+        Err(error) if too_short => Err(RdataTextError { reason: "unexpected end of input", ..error }),
+        Ok(()) if too_short => Err(input.behind("unexpected end of input")),
+        read => read,
+    }
+}
+
+/// A name; what is wrong with it is noticed behind it.
+pub(super) fn late_name(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
+    let token = input.word()?;
+    input.push_name(token, out).map_err(|error| input.behind(error.reason))
 }
 
 /// A character string whose octets must pass `is_good`.
@@ -310,12 +368,11 @@ fn checked_string(
 
 /// Decimal digits, four at least (RFC 1183 §3.1).
 fn digits(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
-    let start = out.len();
-    char_string(input, out)?;
-    match &out[start + 1..] {
-        octets if !octets.iter().all(u8::is_ascii_digit) => Err(input.bad("out of range")),
-        octets if octets.len() < 4 => Err(input.bad("syntax error")),
-        _ => Ok(()),
+    // BIND: looks at the text, escapes and all.
+    match input.peek() {
+        Some(text) if text.len() < 4 => Err(input.behind("syntax error")),
+        Some(text) if !text.iter().all(u8::is_ascii_digit) => Err(input.behind("out of range")),
+        _ => char_string(input, out),
     }
 }
 
@@ -328,23 +385,6 @@ fn char_string(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
     Ok(())
 }
 
-pub(super) fn decode_hex(digits: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let length = HEXUPPER_PERMISSIVE.decode_len(digits.len()).ok()?;
-    let start = out.len();
-    out.resize(start + length, 0);
-    HEXUPPER_PERMISSIVE.decode_mut(digits, &mut out[start..]).ok()?;
-    Some(())
-}
-
-pub(super) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let longest = BASE64.decode_len(text.len()).ok()?;
-    let start = out.len();
-    out.resize(start + longest, 0);
-    let length = BASE64.decode_mut(text, &mut out[start..]).ok()?;
-    out.truncate(start + length);
-    (length > 0).then_some(())
-}
-
 /// BIND's words for a bad name.
 pub(crate) fn name_reason(error: name::NameError) -> &'static str {
     match error {
@@ -353,12 +393,13 @@ pub(crate) fn name_reason(error: name::NameError) -> &'static str {
         name::NameError::NameTooLong => "ran out of space",
         name::NameError::EmptyLabel => "empty label",
         name::NameError::BadEscape => "bad escape",
+        name::NameError::CutEscape => "unexpected end of input",
         name::NameError::Relative | name::NameError::Malformed => "syntax error",
     }
 }
 
 /// A dotted quad with exactly four decimal parts, none with a superfluous zero.
-fn parse_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+pub(super) fn parse_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     if text.len() > 15 {
         return None;
     }
@@ -384,6 +425,11 @@ fn parse_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     }
     octets[3] = value as u8;
     (part == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
+}
+
+/// An address in any form of RFC 4291 §2.2.
+pub(super) fn parse_ipv6(text: &[u8]) -> Option<Ipv6Addr> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// A number of seconds, plain or with units: `3600`, `1w2d3h4m5s` (RFC 2308 §4 and BIND).
