@@ -222,7 +222,7 @@ pub(super) const NOT_TOP: &str = "not at top of zone";
 /// An RRset that no message holds.
 pub(super) const TOO_LARGE: &str = "ran out of space";
 /// NSEC3 at a wildcard.
-pub(super) const WILDCARD_NSEC3: &str = "invalid NSEC3 owner name (wildcard)";
+pub(super) const WILDCARD_NSEC3: &str = "invalid NSEC3 owner name";
 /// NS at a wildcard (RFC 4592 §4.2).
 pub(super) const WILDCARD_NS: &str = "invalid NS owner name (wildcard)";
 

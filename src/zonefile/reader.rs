@@ -835,6 +835,8 @@ fn unreadable(error: &io::Error) -> Kind {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Kind::Unreadable("file not found"),
         io::ErrorKind::PermissionDenied => Kind::Unreadable("permission denied"),
         io::ErrorKind::IsADirectory => Kind::NotAFile,
+        // ENAMETOOLONG and its like.
+        io::ErrorKind::InvalidFilename => Kind::Unreadable("invalid file"),
         _ => Kind::Unreadable("I/O error"),
     }
 }
