@@ -59,8 +59,8 @@ fn options(strictness: usize) -> Options {
         check_mx: check,
         check_ns: check,
         check_wildcard: check,
-        max_ttl: None,
         now: Some(1_800_000_000),
+        ..Options::default()
     }
 }
 

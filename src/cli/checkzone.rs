@@ -2,6 +2,7 @@
 //!
 //! Options, messages, streams and exit codes are BIND's. Not supported, and refused aloud: classes other than IN.
 
+mod bar;
 mod dump;
 mod journal;
 mod options;
@@ -13,6 +14,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use self::bar::Bar;
 use self::options::{Command, Exit};
 pub use self::options::{LONG_OPTIONS, OPTIONS};
 use self::telling::Telling;
@@ -25,48 +27,54 @@ use crate::zonefile::{self, Arrival, Loaded};
 /// Runs the command; `program` is what its messages call it. Returns the exit code.
 pub fn checkzone(program: &str, args: &[OsString]) -> i32 {
     let (stdout, stderr) = (io::stdout(), io::stderr());
-    let colours = StreamColours { stdout: Colours::of(&stdout), stderr: Colours::of(&stderr) };
-    execute(program, args, colours, &mut stdout.lock(), &mut stderr.lock())
+    let terminal =
+        Terminal { stdout: Colours::of(&stdout), stderr: Colours::of(&stderr), bar: Bar::on_terminal };
+    // Standard error stays unlocked: the bar is drawn there by another thread.
+    execute(program, args, terminal, &mut stdout.lock(), &mut io::stderr())
 }
 
 /// The same with the streams given, for tests.
 pub fn run(program: &str, args: &[OsString], stdout: &mut dyn Write, stderr: &mut dyn Write) -> i32 {
-    execute(program, args, StreamColours::default(), stdout, stderr)
+    let nobody = Terminal { stdout: Colours::Off, stderr: Colours::Off, bar: Bar::off };
+    execute(program, args, nobody, stdout, stderr)
 }
 
 /// What the streams can show.
-#[derive(Clone, Copy, Default)]
-struct StreamColours {
+#[derive(Clone, Copy)]
+struct Terminal {
     stdout: Colours,
     stderr: Colours,
+    bar: fn() -> Bar,
 }
 
 fn execute(
     program: &str,
     args: &[OsString],
-    colours: StreamColours,
+    terminal: Terminal,
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
 ) -> i32 {
-    let command = match Command::parse(program, args, stdout, stderr) {
+    let mut command = match Command::parse(program, args, stdout, stderr) {
         Ok(command) => command,
         Err(Exit(code)) => return code,
     };
     // A closed stream is not worth a word, but the exit code must not say that all is well.
-    command.run(colours, stdout, stderr).unwrap_or(1)
+    let bar = if command.quiet || command.form == Form::Json { Bar::off() } else { (terminal.bar)() };
+    command.reading.progress = bar.progress();
+    let colours = if command.dumps_to_stdout() { terminal.stderr } else { terminal.stdout };
+    let mut telling = Telling::new(command.form, colours, bar);
+    command.run(&mut telling, stdout, stderr).unwrap_or(1)
 }
 
 impl Command {
-    fn run(&self, colours: StreamColours, stdout: &mut dyn Write, stderr: &mut dyn Write) -> io::Result<i32> {
+    fn run(&self, telling: &mut Telling, stdout: &mut dyn Write, stderr: &mut dyn Write) -> io::Result<i32> {
         let shown_zone = self.zone.to_string_lossy();
         let shown_zone = shown_zone.strip_suffix('.').filter(|bare| !bare.is_empty()).unwrap_or(&shown_zone);
         let shown_file = self.file.as_deref().unwrap_or(OsStr::new("-")).to_string_lossy();
-        let colours = if self.dumps_to_stdout() { colours.stderr } else { colours.stdout };
-        let mut telling = Telling::new(self.form, colours);
         // The document is all that standard output gets then.
         let mut nowhere = io::sink();
         let messages: &mut dyn Write = if self.form == Form::Json { &mut nowhere } else { &mut *stdout };
-        let code = self.check(shown_zone, &shown_file, &mut telling, messages, stderr)?;
+        let code = self.check(shown_zone, &shown_file, telling, messages, stderr)?;
         telling.finish(shown_zone, &shown_file, code, stdout)?;
         Ok(code)
     }
@@ -102,7 +110,7 @@ impl Command {
                 None => return Ok(1),
             }
         };
-        if let Err(Exit(code)) = self.write(shown_zone, &contents, &arrival, stdout, stderr)? {
+        if let Err(Exit(code)) = self.write(shown_zone, &contents, &arrival, &telling.bar, stdout, stderr)? {
             return Ok(code);
         }
         // The process ends soon: to give back a million blocks one by one would only take time.
@@ -119,15 +127,15 @@ impl Command {
         let Some(file) = &self.file else {
             // BIND: what comes from there is text, whatever was said of the format.
             let bytes = telling.read_stdin()?;
-            return Ok(match wants_arrival {
+            return Ok(telling.bar.during("reading", || match wants_arrival {
                 true => zonefile::load_bytes_with_arrival(&bytes, "-", zone, &self.reading),
                 false => (zonefile::load_bytes(&bytes, "-", zone, &self.reading), Arrival::default()),
-            });
+            }));
         };
-        Ok(match wants_arrival {
+        Ok(telling.bar.during("reading", || match wants_arrival {
             true => zonefile::load_with_arrival(Path::new(file), zone, &self.reading),
             false => (zonefile::load(Path::new(file), zone, &self.reading), Arrival::default()),
-        })
+        }))
     }
 
     /// Says what was found; the zone, if it is one.
@@ -153,7 +161,8 @@ impl Command {
         {
             let found = contents.as_ref().or(loaded.incomplete.as_ref());
             let report = found.map_or_else(Report::default, |zone| {
-                check::check_asking(zone, &self.checking, &mut resolver::resolve)
+                let check = || check::check_asking(zone, &self.checking, &mut resolver::resolve);
+                telling.bar.during("checking", check)
             });
             telling.report(&report, (zone, apex), self, out)?;
             contents = contents.filter(|_| report.fatal == 0);

@@ -309,6 +309,11 @@ impl<'a> Lexer<'a> {
         Lexer { file, rest: file, number: 1, depth: 0, fresh: true }
     }
 
+    /// How many bytes have been read.
+    pub(super) fn position(&self) -> usize {
+        self.file.len() - self.rest.len()
+    }
+
     /// The whole file.
     pub(super) fn file(&self) -> &'a [u8] {
         self.file

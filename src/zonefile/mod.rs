@@ -29,6 +29,7 @@ mod hostname;
 pub mod journal_file;
 mod lexer;
 mod load;
+mod progress;
 pub mod raw;
 mod reader;
 mod recovery;
@@ -46,6 +47,7 @@ pub use arrival::Arrival;
 pub use checked::{Checked, load_checked};
 pub use diagnostics::{Diagnostic, JournalMessage, Kind, Near, Severity, Span};
 pub use load::{Loaded, load, load_bytes, load_bytes_with_arrival, load_with_arrival};
+pub use progress::Progress;
 pub use reader::parse_class;
 pub use relative::write_zone_relative;
 pub use writer::{write_record, write_zone};
@@ -81,6 +83,8 @@ pub struct Options {
     pub max_ttl: Option<u32>,
     /// Seconds since 1970, to tell signatures that have expired; without it nothing is said of them.
     pub now: Option<u32>,
+    /// Where to note how far reading has come.
+    pub progress: Option<Arc<Progress>>,
 }
 
 impl Default for Options {
@@ -96,6 +100,7 @@ impl Default for Options {
             check_wildcard: warn,
             max_ttl: None,
             now: None,
+            progress: None,
         }
     }
 }

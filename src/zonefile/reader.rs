@@ -15,6 +15,8 @@ use crate::dns::{Class, Name, RrType, name};
 const INCLUDE_DEPTH_MAX: usize = 32;
 /// BIND: so many octets of RDATA of one owner become part of the zone before the next ones are read.
 const UNCOMMITTED_BYTES_MAX: usize = 65_537;
+/// How often [`super::Progress`] is told: rarely enough to cost nothing.
+const LINES_BETWEEN_NOTES: u32 = 4096;
 /// Longest TTL (RFC 2181 §8).
 const TTL_MAX: u32 = i32::MAX as u32;
 
@@ -225,6 +227,15 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     fn lines(&mut self, bytes: &[u8], file: &mut File) {
         let mut lexer = Lexer::new(bytes);
         let mut line = Line::default();
+        let mut noted = 0;
+        let mut note = |at: usize| {
+            if let Some(progress) = &self.options.progress {
+                progress.advance(at - std::mem::replace(&mut noted, at));
+            }
+        };
+        if let Some(progress) = &self.options.progress {
+            progress.file(bytes.len());
+        }
         while !self.stopped {
             if self.skipping {
                 self.skip_line(file, &mut lexer);
@@ -235,10 +246,14 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             if !lexer.next_line(&mut line) {
                 break;
             }
+            if line.number.is_multiple_of(LINES_BETWEEN_NOTES) {
+                note(lexer.position());
+            }
             if let Err(how) = self.line(file, &mut lexer, &mut line) {
                 self.read_on(file, &mut lexer, &line, how);
             }
         }
+        note(bytes.len());
         if self.skipping && !self.stopped {
             self.warn(file, Place::line(lexer.number()), Kind::NoFinalNewline { behind_record: false });
         }

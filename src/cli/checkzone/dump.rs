@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
+use super::bar::Bar;
 use super::options::{Command, Exit, Mode, Style, fail};
 use crate::clock;
 use crate::zone::Contents;
@@ -15,6 +16,7 @@ impl Command {
         zone: &str,
         contents: &Contents,
         arrival: &Arrival,
+        bar: &Bar,
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> io::Result<Result<(), Exit>> {
@@ -36,7 +38,7 @@ impl Command {
         if self.mode == Mode::Compile && !self.quiet {
             write!(stdout, "dump zone to {shown}...")?;
         }
-        if let Err(error) = self.write_to(contents, arrival, file) {
+        if let Err(error) = bar.during("writing", || self.write_to(contents, arrival, file)) {
             return Ok(Err(fail(stderr, format_args!("{shown}: {error}"))));
         }
         if self.mode == Mode::Compile && !self.quiet {

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::bar::Bar;
 use super::options::Command;
 use crate::cli::explain::json::{Document, Entry};
 use crate::cli::explain::{Colours, Form, Found, Sources, Subject, locate};
@@ -16,6 +17,8 @@ use crate::zonefile::{self, Diagnostic, Kind, RecordRef, Severity};
 pub(super) struct Telling {
     form: Form,
     colours: Colours,
+    /// For the time until there is something to tell.
+    pub(super) bar: Bar,
     sources: Sources,
     /// What came from standard input, which cannot be read again.
     stdin: Option<Vec<u8>>,
@@ -26,10 +29,11 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    pub(super) fn new(form: Form, colours: Colours) -> Telling {
+    pub(super) fn new(form: Form, colours: Colours, bar: Bar) -> Telling {
         Telling {
             form,
             colours,
+            bar,
             sources: Sources::default(),
             stdin: None,
             found: Vec::new(),
