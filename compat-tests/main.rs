@@ -13,6 +13,7 @@ mod compare_bind;
 mod conffuzz;
 mod crash;
 mod demo;
+mod explain;
 mod formats;
 mod fuzz;
 mod group_commit;

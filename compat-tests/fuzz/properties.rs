@@ -8,6 +8,9 @@ use trimaran::dns::{Class, Name};
 use trimaran::zone::check;
 use trimaran::zonefile::{self, Check, Format, Kind, Loaded, Options};
 
+/// What reading takes whatever the size of the file: the chunks in which records go to the thread that builds the zone.
+const FIXED_BYTES: usize = 16 << 20;
+
 /// A reader that is given arbitrary bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
@@ -45,7 +48,7 @@ impl Reader {
             Reader::Zone => 256,
             Reader::Configuration => 2048,
         };
-        (1 << 20) + per_input_byte * input_bytes + 2048 * work.records as usize
+        FIXED_BYTES + per_input_byte * input_bytes + 2048 * work.records as usize
     }
 }
 

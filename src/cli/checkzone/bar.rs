@@ -69,7 +69,7 @@ fn draw(stage: &'static str, progress: &Progress, patience: Duration, done: &Rec
     }
     let bar = ProgressBar::new(progress.total());
     if progress.done() < progress.total() {
-        bar.set_style(style("{msg} {wide_bar} {bytes} of {total_bytes}, {eta} to go"));
+        bar.set_style(style("{msg} {wide_bar} {bytes} of {total_bytes}"));
     } else {
         bar.set_style(style("{spinner} {msg}, {elapsed}"));
     }
