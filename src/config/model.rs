@@ -188,6 +188,8 @@ pub struct ZoneConfig {
     pub kind: ZoneKind,
     /// The zone file, as written: relative to [`Options::directory`].
     pub file: PathBuf,
+    /// What the file is written in.
+    pub file_format: FileFormat,
     /// Who may ask.
     pub allow_query: MatchList,
     /// Who may transfer the zone.
@@ -206,6 +208,15 @@ pub struct ZoneConfig {
     pub max_ixfr_ratio: IxfrRatio,
     /// Where the statement is.
     pub position: Position,
+}
+
+/// `masterfile-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFormat {
+    /// A master file.
+    Text,
+    /// BIND's binary format.
+    Raw,
 }
 
 /// One address of `also-notify`.

@@ -4,7 +4,7 @@ use super::acl::MatchList;
 use super::definitions::Definitions;
 use super::diagnostic::Severity;
 use super::model::{
-    Identity, IxfrRatio, JournalSize, ListenOn, MinimalResponses, Notify, NotifyTarget, Options,
+    FileFormat, Identity, IxfrRatio, JournalSize, ListenOn, MinimalResponses, Notify, NotifyTarget, Options,
     TransferFormat,
 };
 use super::resolve::Findings;
@@ -123,6 +123,7 @@ fn read_identity(entry: &Entry) -> Identity {
 
 /// The values of one zone: its own statements first, then those of `options`, then BIND's defaults.
 pub(super) struct ZoneValues {
+    pub(super) file_format: FileFormat,
     pub(super) allow_query: MatchList,
     pub(super) allow_transfer: MatchList,
     pub(super) allow_update: MatchList,
@@ -154,7 +155,9 @@ impl ZoneValues {
         let also_notify = statement("also-notify")
             .map(|entry| definitions.notify_targets(entry, defaults.port, findings))
             .unwrap_or_default();
+        let is_raw = statement("masterfile-format").and_then(Entry::text) == Some("raw");
         ZoneValues {
+            file_format: if is_raw { FileFormat::Raw } else { FileFormat::Text },
             allow_query,
             allow_transfer,
             allow_update,

@@ -234,7 +234,7 @@ pub static STATEMENTS: &[Row] = &[
     gone("maintain-ixfr-base", OPTIONS | VIEW | ANY_ZONE),
     deprecated("managed-keys", TOP | VIEW, TRUST_ANCHORS).many(),
     ignored("managed-keys-directory", OPTIONS, QUOTED),
-    ignored(
+    implemented(
         "masterfile-format",
         OPTIONS | VIEW | PRIMARY | SECONDARY | MIRROR | STUB | REDIRECT,
         "( raw | text )",

@@ -317,3 +317,17 @@ fn no_bytes_make_the_reader_panic() {
     let deep = "acl a { ".to_owned() + &"{".repeat(300_000);
     assert!(load_text("x", deep.as_bytes()).is_err());
 }
+
+#[test]
+fn the_format_of_zone_files_comes_from_the_zone_or_the_options() {
+    let formats = |options: &str, zone: &str| {
+        let text = format!(
+            "options {{ directory \"/\"; {options} }};\nzone \"a\" {{ type primary; file \"a\"; {zone} }};\n"
+        );
+        config(&text).zones[0].file_format
+    };
+    assert_eq!(formats("", ""), FileFormat::Text);
+    assert_eq!(formats("masterfile-format raw;", ""), FileFormat::Raw);
+    assert_eq!(formats("masterfile-format raw;", "masterfile-format text;"), FileFormat::Text);
+    assert_eq!(formats("", "masterfile-format raw;"), FileFormat::Raw);
+}

@@ -27,6 +27,7 @@ pub(super) fn zones(
             class: Class::IN,
             kind: ZoneKind::Primary,
             file: PathBuf::from(file.text().unwrap_or_default()),
+            file_format: values.file_format,
             allow_query: values.allow_query,
             allow_transfer: values.allow_transfer,
             allow_update: values.allow_update,

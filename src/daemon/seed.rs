@@ -10,7 +10,7 @@
 //! while another's load moves.
 
 use crate::clock;
-use crate::config::ZoneConfig;
+use crate::config::{FileFormat, ZoneConfig};
 use crate::replication::NodeId;
 use crate::replication::command::LoadId;
 use crate::replication::load::{LoadError, load_zone};
@@ -159,8 +159,13 @@ enum SeedError {
 /// Reads and checks a zone file on a thread of its own; what is wrong with it goes to the log.
 async fn read(zone: &ZoneConfig, path: &Path) -> Option<Contents> {
     let (name, path) = (zone.name.clone(), path.to_path_buf());
+    let format = match zone.file_format {
+        FileFormat::Text => zonefile::Format::Text,
+        FileFormat::Raw => zonefile::Format::Raw,
+    };
     let read = tokio::task::spawn_blocking(move || {
-        let options = zonefile::Options { now: u32::try_from(clock::unix_secs()).ok(), ..Default::default() };
+        let options =
+            zonefile::Options { format, now: u32::try_from(clock::unix_secs()).ok(), ..Default::default() };
         zonefile::load_checked(&path, &name, &options, &check::Options::default())
     });
     let checked = read.await.expect("reading a zone file does not panic");
