@@ -13,6 +13,7 @@ mod asking;
 mod draft;
 mod question;
 mod signing;
+mod validation;
 mod verdict;
 mod world;
 

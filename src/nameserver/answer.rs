@@ -161,15 +161,13 @@ impl<'a, 'o> Resolution<'a, 'o> {
     }
 
     /// Whether the question is that of a resolver that starts (RFC 8109). BIND: it is answered like a referral to
-    /// the root, with glue only.
+    /// the root, always with glue and with nothing else.
     fn primes(&self) -> bool {
         self.qtype == RrType::NS && self.name.label_count() == 0
     }
 
     fn add_priming_glue(&mut self) -> Result<(), Truncated> {
-        let Some(leaf) = self.around.contents.apex_leaf().filter(|_| self.extras.additional) else {
-            return Ok(());
-        };
+        let Some(leaf) = self.around.contents.apex_leaf() else { return Ok(()) };
         match (self.memory.place(leaf, RrType::NS), leaf.rrset(RrType::NS)) {
             (Some(at), Some(ns)) => self.add_glue(at, ns),
             _ => Ok(()),
@@ -439,7 +437,9 @@ impl<'a, 'o> Resolution<'a, 'o> {
         if let Some((leaf, soa)) = soa {
             let minimum = soa.first_rdata_raw().last_chunk().map_or(0, |octets| u32::from_be_bytes(*octets));
             // BIND: `zero-no-soa-ttl`, so that nobody who looks for a zone's apex remembers where it is not.
-            let is_apex_search = self.qtype == RrType::SOA && self.assembly.rcode == Rcode::NXDOMAIN;
+            let is_missing = self.assembly.rcode == Rcode::NXDOMAIN
+                || matches!(proof, NegativeProof::EmptyWildcard { .. });
+            let is_apex_search = self.qtype == RrType::SOA && is_missing;
             let ttl = if is_apex_search { 0 } else { soa.ttl().min(minimum) };
             let owner = self.apex();
             let start = self.assembly.put(Section::Authority, soa, owner, owner)?;
