@@ -183,19 +183,13 @@ fn rule(ours: &Reply, bind: &Reply) -> Option<Rule> {
         return Some(Rule::AuthenticData);
     }
     let theirs = bind.first.as_ref()?;
-    if our.questions.first().is_some_and(|(_, qtype, _)| [SIG, RRSIG].contains(qtype))
-        && same(
-            &bind,
-            &Reply {
-                first: Some(without_proof(our, theirs)),
-                whole: ours
-                    .whole
-                    .as_ref()
-                    .zip(bind.whole.as_ref())
-                    .map(|(our, their)| without_proof(our, their)),
-            },
-        )
-    {
+    let is_for_signatures = our.questions.first().is_some_and(|(_, qtype, _)| [SIG, RRSIG].contains(qtype));
+    // Where the proofs do not fit, what is said over TCP decides.
+    let (shown_bind, shown_ours) = match (our.has(wire::TC), &bind.whole, &ours.whole) {
+        (true, Some(bind), Some(ours)) => (bind, ours),
+        _ => (theirs, our),
+    };
+    if is_for_signatures && canonical(shown_bind) == canonical(&without_proof(shown_ours, shown_bind)) {
         return Some(Rule::SignatureProof);
     }
     if our.questions.first().is_some_and(|(_, qtype, _)| *qtype == wire::ANY)

@@ -233,7 +233,7 @@ impl<'a, 'o> Resolution<'a, 'o> {
         self.extras.dnssec && self.is_signed()
     }
 
-    fn is_signed(&self) -> bool {
+    pub(super) fn is_signed(&self) -> bool {
         let has = |leaf: &Leaf, rtype| leaf.rrset(rtype).is_some();
         let is_signed = |leaf: &Leaf| {
             has(leaf, RrType::DNSKEY) && (has(leaf, RrType::NSEC) || has(leaf, RrType::NSEC3PARAM))
@@ -437,8 +437,9 @@ impl<'a, 'o> Resolution<'a, 'o> {
         if let Some((leaf, soa)) = soa {
             let minimum = soa.first_rdata_raw().last_chunk().map_or(0, |octets| u32::from_be_bytes(*octets));
             // BIND: `zero-no-soa-ttl`, so that nobody who looks for a zone's apex remembers where it is not.
+            // BIND: an NSEC chain takes it for missing, too, where the wildcard that stands for it is empty.
             let is_missing = self.assembly.rcode == Rcode::NXDOMAIN
-                || matches!(proof, NegativeProof::EmptyWildcard { .. });
+                || matches!(proof, NegativeProof::EmptyWildcard { .. }) && self.has_nsec_chain();
             let is_apex_search = self.qtype == RrType::SOA && is_missing;
             let ttl = if is_apex_search { 0 } else { soa.ttl().min(minimum) };
             let owner = self.apex();

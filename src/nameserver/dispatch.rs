@@ -185,6 +185,9 @@ impl Nameserver {
             }
             return Ok(Action::Transfer(Box::new(axfr_out::transfer(zone, request, options)?)));
         }
+        if zone.contents().is_none() {
+            return Err(Rcode::SERVFAIL);
+        }
         let client_serial = ixfr_out::client_serial(message)
             .map_err(|rcode| bad(envelope, format_args!("IXFR request missing SOA"), rcode))?;
         match client.transport {

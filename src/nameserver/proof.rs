@@ -48,6 +48,11 @@ impl<'a> Resolution<'a, '_> {
         }
     }
 
+    /// Whether absence is proved with NSEC.
+    pub(super) fn has_nsec_chain(&self) -> bool {
+        self.is_signed() && Chain::of(self.around.contents).is_none()
+    }
+
     /// The same with NSEC3 (RFC 5155 §7.2.2 to §7.2.5).
     fn prove_hashed(&mut self, chain: Chain<'a>, proof: NegativeProof<'a>) -> Result<(), Truncated> {
         match proof {

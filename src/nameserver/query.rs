@@ -353,14 +353,14 @@ fn extras(context: &Context<'_>, request: &Request<'_>, query: &Query) -> Extras
         MinimalResponses::NoAuth => (false, true),
         MinimalResponses::NoAuthRecursive => (!recursion_desired, true),
     };
+    let one_type = context.policy.minimal_any && request.client.transport == Transport::Udp;
     let (authority, additional) = match query.qtype {
         _ if small => (false, false),
         RrType::DNSKEY | RrType::DS | CDS | CDNSKEY => (false, false),
         RrType::NS => (true, true),
-        RrType::ANY => (authority, false),
+        RrType::ANY => (authority && !one_type, false),
         _ => (authority, additional),
     };
-    let one_type = context.policy.minimal_any && request.client.transport == Transport::Udp;
     Extras { authority, additional, dnssec, one_type }
 }
 
