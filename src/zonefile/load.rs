@@ -138,7 +138,8 @@ pub(super) fn is_single(rtype: RrType) -> bool {
 
 /// Types that may stand beside CNAME: those of its own signatures (RFC 4034 §2.5, RFC 2535 §2.3.5).
 pub(super) fn goes_with_cname(rtype: RrType) -> bool {
-    matches!(rtype, RrType::CNAME | RrType::RRSIG | RrType::NSEC | RrType::KEY | RrType::SIG) || rtype.0 == 30
+    // BIND: NXT, which NSEC has replaced, is other data.
+    matches!(rtype, RrType::CNAME | RrType::RRSIG | RrType::NSEC | RrType::KEY | RrType::SIG)
 }
 
 /// BIND: an RRset is as large as its database can hold, a little less than a message.

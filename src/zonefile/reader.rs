@@ -292,7 +292,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     }
 
     /// The error that there is a quote or a zero octet.
-    fn special(&mut self, file: &File, line: &Line<'_>, index: usize) -> GiveUp {
+    pub(super) fn special(&mut self, file: &File, line: &Line<'_>, index: usize) -> GiveUp {
         self.error(file, line.on_first_line(index), Kind::Syntax("syntax error"));
         GiveUp::Special(index)
     }

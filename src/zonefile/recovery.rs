@@ -88,7 +88,10 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             // BIND: looks whether the first token is `\#`; an error ends that at once.
             let place = Place { line: line.end_number, ..line.at(line.tokens.len()) };
             self.error(file, place, Kind::Rdata { near: Near::Special, reason: end.reason() });
-            return if end == LexError::Nul { GiveUp::Special(line.tokens.len()) } else { GiveUp::NextLine };
+            return match end {
+                LexError::Nul => self.special(file, line, line.tokens.len()),
+                _ => GiveUp::NextLine,
+            };
         }
         // What does the type want here? A quoted string shows it.
         let mut probe = tokens.to_vec();
