@@ -11,6 +11,9 @@
 //! [`to_text`] writes is read back by [`from_text`] to the same octets; nothing here panics on input from a
 //! network or a file.
 //!
+//! One exception, as in BIND: text may give a key of algorithm 253 that does not start with a name; only the wire is
+//! checked for that.
+//!
 //! Not here: tokens (`zonefile::lexer`), the compression of names that are sent (`wire::Writer`, which asks
 //! [`names`]), rules between records (`zone::check`).
 //!
