@@ -12,6 +12,7 @@
 mod asking;
 mod draft;
 mod question;
+mod rfc_examples;
 mod signing;
 mod validation;
 mod verdict;
