@@ -100,7 +100,8 @@ impl Printer {
             }
             Value::Prefix(block) => write!(self.out, "{block}"),
             Value::Ports(low, high) => write!(self.out, "range {low} {high}"),
-            Value::Braced(text) => write!(self.out, "{{{text}}}"),
+            // BIND indents the closing brace even when the text ends in the middle of a line.
+            Value::Braced(text) => write!(self.out, "{{{text}{}}}", "\t".repeat(self.depth)),
             Value::Acl(items) => return self.braces(|inner| inner.acl(items)),
             Value::List(elements) => return self.braces(|inner| inner.list(elements)),
             Value::Map(map) => return self.braces(|inner| inner.map(map)),
