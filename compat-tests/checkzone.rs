@@ -21,8 +21,10 @@ struct Said {
     code: i32,
 }
 
+/// Output as text; octets that are no UTF-8 stay visible.
 fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
+    let chunks = bytes.utf8_chunks();
+    chunks.map(|chunk| format!("{}{}", chunk.valid(), chunk.invalid().escape_ascii())).collect()
 }
 
 fn ours(program: &str, args: &[&str]) -> Said {
@@ -44,10 +46,21 @@ const DUMP_BYTES_MAX: usize = 8192;
 
 /// Files of the corpus about which Trimaran says something else than BIND, and the first words of the row of
 /// DEVIATIONS.md that says why. Exit codes are the same even here.
-const DEVIATIONS: &[(&str, &str)] = &[];
+const DEVIATIONS: &[(&str, &str)] = &[
+    ("bad/8-bit-rdata.zone", "octets that are no UTF-8"),
+    ("bad/8-bit-type.zone", "octets that are no UTF-8"),
+    ("bad/generate-bad-address-in-the-middle.zone", "RDATA errors in `$GENERATE`"),
+    ("bad/generate-bad-extra.zone", "RDATA errors in `$GENERATE`"),
+    ("bad/generate-bad-ranges.zone", "RDATA errors in `$GENERATE`"),
+    ("bad/generate-bad-rdata.zone", "RDATA errors in `$GENERATE`"),
+    ("good/name-in-all-cases.zone", "an owner that is written in several ways"),
+];
 
 /// The corpus does not shrink.
-const CORPUS_FILES_MIN: usize = 350;
+const CORPUS_FILES_MIN: usize = 480;
+
+/// Fewer than this many rows of DEVIATIONS.md may be about zone files.
+const DEVIATING_ROWS_MAX: usize = 10;
 
 /// A file of the corpus and how it is checked.
 struct Case {
@@ -175,6 +188,21 @@ fn the_corpus_gets_the_streams_and_the_dump_of_named_checkzone_side_by_side() {
         }
     }
     assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn few_differences_are_meant_and_each_has_its_reason() {
+    let text = std::fs::read_to_string("compat-tests/DEVIATIONS.md").unwrap();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| zone files: ")).collect();
+    assert!(rows.len() < DEVIATING_ROWS_MAX, "{} rows are about zone files", rows.len());
+    for row in &rows {
+        let is_shown = DEVIATIONS.iter().any(|(_, words)| row.starts_with(&format!("| zone files: {words}")));
+        assert!(is_shown, "no file of the corpus shows: {row}");
+    }
+    for (file, words) in DEVIATIONS {
+        let has_reason = rows.iter().any(|row| row.starts_with(&format!("| zone files: {words}")));
+        assert!(has_reason && Path::new("zonefiles").join(file).exists(), "{file}: {words}");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod fuzz;
 mod group_commit;
 mod hostile;
 mod man;
+mod outside;
 mod rrtypes;
 mod secondaries;
 mod simulator;

@@ -33,6 +33,9 @@ pub enum NameError {
     /// The text ends inside an escape.
     #[error("escape cut short")]
     CutEscape,
+    /// A label that starts as a bit string, which RFC 6891 §5 has taken back.
+    #[error("bit-string label")]
+    BitString,
     /// A relative name where there is no origin to complete it.
     #[error("relative name without an origin")]
     Relative,
@@ -291,6 +294,10 @@ pub fn parse_into(text: &[u8], origin: Option<&[u8]>, out: &mut Vec<u8>) -> Resu
                 out.push(0);
                 ends_with_dot = true;
                 continue;
+            }
+            // BIND: was once the start of a bit-string label (RFC 2673).
+            b'\\' if text.get(at) == Some(&b'[') && out.len() == length_at + 1 => {
+                return Err(NameError::BitString);
             }
             b'\\' => {
                 let rest = &text[at..];

@@ -174,7 +174,8 @@ impl Builder {
             if let [single] = rrset {
                 leaf.write(rtype, covered, ttl, &[rdata_of(single)]);
             } else {
-                let mut rdatas: Vec<&[u8]> = rrset.iter().map(rdata_of).collect();
+                // Of records that differ in case only BIND keeps the last one.
+                let mut rdatas: Vec<&[u8]> = rrset.iter().rev().map(rdata_of).collect();
                 sort_and_dedup(rtype, &mut rdatas);
                 leaf.write(rtype, covered, ttl, &rdatas);
             }

@@ -8,6 +8,7 @@ use crate::cli::getopt::{self, Step};
 use crate::cli::help::{self, Help};
 use crate::cli::number::strtoul;
 use crate::clock;
+use crate::dns::Class;
 use crate::zone::check::{self, Check, Integrity};
 use crate::zonefile::{self, Format, raw};
 
@@ -222,8 +223,10 @@ impl Command {
         };
         match letter {
             b'c' => {
-                // BIND: an unknown class ends it without a word.
-                let class = zonefile::parse_class(text.as_bytes()).ok_or(Exit(1))?;
+                // BIND: an unknown class ends it without a word. ANY and NONE are no classes of a zone (RFC 6895 §3.2).
+                let class = zonefile::parse_class(text.as_bytes());
+                let class =
+                    class.filter(|class| ![Class::ANY, Class::NONE].contains(class)).ok_or(Exit(1))?;
                 (self.reading.class, self.checking.class, self.class_text) = (class, class, text);
             }
             b'f' => self.reading.format = input_format(&text, stderr)?,

@@ -223,7 +223,7 @@ pub(super) static ROWS: &[Row] = &[
     row(20, "ISDN", &[CharString, OptionalCharString]),
     row(21, "RT", &[U16, Name(Expanded)]),
     internet_row(22, "NSAP", &[Nsap]),
-    internet_row(23, "NSAP-PTR", &[Name(Plain)]),
+    internet_row(23, "NSAP-PTR", &[Name(Lowered)]),
     row(
         24,
         "SIG",

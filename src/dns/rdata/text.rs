@@ -394,6 +394,7 @@ pub(crate) fn name_reason(error: name::NameError) -> &'static str {
         name::NameError::EmptyLabel => "empty label",
         name::NameError::BadEscape => "bad escape",
         name::NameError::CutEscape => "unexpected end of input",
+        name::NameError::BitString => "bad label type",
         name::NameError::Relative | name::NameError::Malformed => "syntax error",
     }
 }

@@ -26,7 +26,7 @@ pub enum Resolved {
 /// Asks a resolver for the addresses of a name.
 pub type Resolve<'r> = dyn FnMut(&Name) -> Resolved + 'r;
 
-/// A target that another zone knows of.
+/// A target that another zone knows of: of MX and SRV; of NS only below a cut, where BIND looks at the glue.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Question {
     /// How many findings stand before what there is to say.
@@ -37,8 +37,6 @@ pub(super) struct Question {
     pub(super) rtype: RrType,
     /// The target.
     pub(super) target: Name,
-    /// Whether it is below a cut of this zone.
-    pub(super) is_inside: bool,
 }
 
 /// Asks all questions, in order, and puts what there is to say in its place among the findings.
@@ -71,8 +69,8 @@ enum Said {
     NoAddress,
     Failed,
     ExtraA,
-    /// BIND: the same number stands for glue that is missing, which is not told then.
-    ExtraAaaaOrMissing,
+    ExtraAaaa,
+    MissingGlue,
 }
 
 /// Asks about names, and remembers what was answered and said.
@@ -88,10 +86,10 @@ impl Outside<'_, '_> {
         self.addresses(question, alias, report);
     }
 
-    /// A name server of a delegation: its addresses are compared with the glue, if the zone could have any.
+    /// A name server of a delegation, below a cut: its addresses are compared with the glue.
     fn check_server(&mut self, contents: &Contents, question: &Question, report: &mut Report) {
         let addresses = self.addresses(question, Check::Warn, report);
-        let Some(addresses) = addresses.filter(|_| question.is_inside) else { return };
+        let Some(addresses) = addresses else { return };
         let Question { owner, target, .. } = question;
         let glue = glue(contents, target);
         let differs = |address: IpAddr, missing| Finding::GlueDiffers {
@@ -101,17 +99,17 @@ impl Outside<'_, '_> {
             missing,
         };
         for &address in glue.iter().filter(|address| !addresses.contains(address)) {
-            let said = if address.is_ipv4() { Said::ExtraA } else { Said::ExtraAaaaOrMissing };
+            let said = if address.is_ipv4() { Said::ExtraA } else { Said::ExtraAaaa };
             if self.is_new(target, said) {
                 report.note(differs(address, Missing::There));
             }
         }
-        if self.said.contains(&(target.clone(), Said::ExtraAaaaOrMissing)) {
+        if self.said.contains(&(target.clone(), Said::MissingGlue)) {
             return;
         }
         for &address in addresses.iter().filter(|address| !glue.contains(address)) {
             report.note(differs(address, Missing::Here));
-            self.said.insert((target.clone(), Said::ExtraAaaaOrMissing));
+            self.said.insert((target.clone(), Said::MissingGlue));
         }
     }
 

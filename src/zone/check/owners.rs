@@ -335,10 +335,9 @@ impl<'a> PartWalk<'a> {
         }
         let (owner, target) = self.names_of(pending);
         if is_outside {
-            let is_inside = !matches!(found, Lookup::OutOfZone);
             let place = self.reports.integrity.findings.len() + usize::from(trouble.is_some());
             let (owner, target) = (owner.clone(), target.clone());
-            self.reports.questions.push(Question { place, owner, rtype, target, is_inside });
+            self.reports.questions.push(Question { place, owner, rtype, target });
         }
         if let Some(trouble) = trouble {
             self.reports.integrity.at_level(check, Finding::Target { owner, rtype, target, trouble });
@@ -360,7 +359,7 @@ impl<'a> PartWalk<'a> {
     /// question.
     fn is_outside(&self, rtype: RrType, found: &Lookup<'_>, required: bool) -> bool {
         match host(found) {
-            Host::Outside => true,
+            Host::Outside => rtype != RrType::NS,
             Host::Delegated { glue } => rtype != RrType::NS || glue || required || self.sibling,
             _ => false,
         }

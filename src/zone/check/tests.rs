@@ -163,7 +163,7 @@ fn a_resolver_is_asked_about_targets_outside_once_for_each_name() {
         [
             outside("m.example.", mx, "alias.elsewhere.", alias()),
             outside("o.example.", srv, "alias.elsewhere.", alias()),
-            outside("p.example.", ns, "nothing.elsewhere.", OutsideTrouble::NoAddress),
+            outside("q.example.", mx, "nothing.elsewhere.", OutsideTrouble::NoAddress),
             Finding::NotResolved {
                 target: name("broken.elsewhere."),
                 reason: "Temporary failure in name resolution".to_owned()
