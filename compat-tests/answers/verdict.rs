@@ -148,6 +148,9 @@ pub fn judge(question: &Question, replies: &Replies) -> Verdict {
         let (ours, bind) = (show(ours), show(bind));
         let (ours, bind): (Vec<&str>, Vec<&str>) = (ours.lines().collect(), bind.lines().collect());
         writeln!(text, "  {transport}: {}", bind.first().unwrap_or(&"")).expect("a string grows");
+        for line in bind.iter().filter(|line| ours.contains(line)) {
+            writeln!(text, "    both          {line:.150}").expect("a string grows");
+        }
         for line in bind.iter().filter(|line| !ours.contains(line)) {
             writeln!(text, "    BIND only     {line}").expect("a string grows");
         }

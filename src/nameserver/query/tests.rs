@@ -185,6 +185,89 @@ fn hosts_named_by_records_come_with_addresses_and_tlsa() {
     );
 }
 
+/// The records of the additional section, sorted, that a zone gives for a question.
+fn additional(zone_text: &str, words: &str) -> Vec<String> {
+    let contents = zone_text::zone(&format!("t. 60 SOA a b 1 2 3 4 5\n{zone_text}"));
+    let zone = Zone::new(contents.apex().clone(), Vec::new(), 1 << 16);
+    zone.publish(Arc::new(contents), None);
+    let (zones, policy, mut out) = (Zones::default(), Policy::default(), vec![0; 65_535]);
+    zones.insert(Arc::new(zone));
+    let context = Context { zones: &zones.load(), policy: &policy };
+    let query = packet(words);
+    let request = Request { packet: &query, client: client(Transport::Tcp), key: None, bytes_max: None };
+    let Verdict::Reply(len) = Workspace::new(1).respond(&context, request, &mut out) else {
+        panic!("a reply")
+    };
+    let additionals = Message::parse(&out[..len]).unwrap().additionals;
+    let mut found: Vec<String> =
+        additionals.iter().map(|record| format!("{} {:?}", record.owner, record.rtype)).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn svcb_and_https_lead_through_aliases_as_in_bind() {
+    const TEXT: &str = "
+        service 60 HTTPS 1 c1
+        alias 60 HTTPS 0 c1
+        c1 60 CNAME c2
+        c2 60 CNAME end
+        end 60 A 192.0.2.1
+        end 60 HTTPS 1 .
+        plain 60 HTTPS 0 host
+        host 60 A 192.0.2.2
+        own 60 HTTPS 1 .
+        own 60 A 192.0.2.3
+        _own 60 HTTPS 1 .
+        _own 60 A 192.0.2.4
+        nothing 60 HTTPS 0 .
+        nothing 60 A 192.0.2.5
+        round 60 HTTPS 0 l1
+        l1 60 CNAME l2
+        l2 60 CNAME l1
+        null 60 MX 0 .
+    ";
+    let type_of = |rtype: RrType| format!("{rtype:?}");
+    let (a, cname, https) = (type_of(RrType::A), type_of(RrType::CNAME), type_of(RrType::HTTPS));
+    for (question, expected) in [
+        ("service.t. HTTPS rd", vec![("c1", &cname), ("c2", &cname), ("end", &a)]),
+        // The HTTPS records at the end lead on to the address of their owner.
+        ("alias.t. HTTPS rd", vec![("c1", &cname), ("c2", &cname), ("end", &a), ("end", &https)]),
+        ("plain.t. HTTPS rd", vec![("host", &a)]),
+        ("own.t. HTTPS rd", vec![("own", &a)]),
+        // Not a host name.
+        ("_own.t. HTTPS rd", vec![]),
+        ("nothing.t. HTTPS rd", vec![]),
+        ("round.t. HTTPS rd", vec![("l1", &cname), ("l2", &cname)]),
+        ("null.t. MX rd", vec![]),
+    ] {
+        let expected: Vec<String> =
+            expected.iter().map(|(owner, rtype)| format!("{owner}.t. {rtype}")).collect();
+        assert_eq!(additional(TEXT, question), expected, "{question}");
+    }
+    // Measured with BIND: behind a chain of 17 aliases there is an address, behind one of 18 there is none.
+    for (first, aliases, addresses) in [(1, 17, 1), (0, 18, 0)] {
+        let mut text = format!("s 60 HTTPS 1 x{first}\nx18 60 A 192.0.2.1\n");
+        (0..18).for_each(|number| text += &format!("x{number} 60 CNAME x{}\n", number + 1));
+        let found = additional(&text, "s.t. HTTPS rd");
+        let count = |rtype: &str| found.iter().filter(|record| record.ends_with(rtype)).count();
+        assert_eq!((count(&format!(" {cname}")), count(&format!(" {a}"))), (aliases, addresses));
+    }
+}
+
+#[test]
+fn minimal_any_gives_one_type_over_udp() {
+    let policy = Policy { minimal_any: true, ..Policy::default() };
+    let mut out = [0; 4096];
+    for (transport, counts) in [(Transport::Udp, (1, 0)), (Transport::Tcp, (2, 2))] {
+        let Verdict::Reply(len) = respond(&packet("www.example. ANY"), transport, &policy, &mut out) else {
+            panic!("a reply")
+        };
+        let message = Message::parse(&out[..len]).unwrap();
+        assert_eq!((message.answers.len(), message.authorities.len()), counts, "{transport:?}");
+    }
+}
+
 #[test]
 fn the_additional_section_has_a_bound() {
     // Measured with BIND: MX records cost two lookups, NS records one, and there are 26.
