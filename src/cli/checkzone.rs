@@ -1,6 +1,6 @@
 //! `checkzone` and `compilezone`: named-checkzone and named-compilezone 9.18.
 //!
-//! Options, messages, streams and exit codes are BIND's. Not supported, and refused aloud: classes other than IN.
+//! Options, messages, streams and exit codes are BIND's.
 
 mod bar;
 mod dump;
