@@ -1,24 +1,38 @@
-//! Lines to records: directives, inherited fields, TTL rules, and reading on after an error.
+//! Lines to records: owners, directives, RDATA, and what becomes part of the zone together.
+//!
+//! ```text
+//! line ─┬─► directives: $TTL, $DATE, $INCLUDE      generate: $GENERATE
+//!       └─► owner ─► head: [TTL] [class] type ─► RDATA ─► ttl ─► sink
+//!               └── checks: what is doubtful          └── commits: what may not stand together
+//! a line that is wrong ─► GiveUp ─► recovery: where to read on
+//! ```
+//!
+//! Invariants: nothing is handed on that is not well-formed; what is wrong with a line is said once, where it
+//! is noticed.
 
-use std::io;
+mod directives;
+mod head;
+mod source;
+mod ttl;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::source::{identity, unreadable};
 use super::commit::Commits;
 use super::diagnostics::{Diagnostic, Kind, Place, Severity};
 use super::lexer::{LexError, Lexer, Line, Quotes};
 use super::{Check, Options, Outcome, RecordRef};
 use crate::dns::rdata::{self, Token};
-use crate::dns::{Class, Name, RrType, name};
+use crate::dns::{Name, RrType, name};
 
-/// How deep `$INCLUDE` may nest.
-const INCLUDE_DEPTH_MAX: usize = 32;
+pub(super) use self::head::Head;
+pub use self::head::parse_class;
+
 /// BIND: so many octets of RDATA of one owner become part of the zone before the next ones are read.
 const UNCOMMITTED_BYTES_MAX: usize = 65_537;
 /// How often [`super::Progress`] is told: rarely enough to cost nothing.
 const LINES_BETWEEN_NOTES: u32 = 4096;
-/// Longest TTL (RFC 2181 §8).
-const TTL_MAX: u32 = i32::MAX as u32;
 
 /// What lasts over `$INCLUDE`.
 pub(super) struct Reader<'s, F> {
@@ -112,32 +126,6 @@ impl File {
     }
 }
 
-/// What may stand between owner and type.
-pub(super) struct TtlAndClass {
-    /// Index of the TTL, if there is one.
-    pub(super) ttl_at: Option<usize>,
-    /// The class and its index.
-    pub(super) class: Option<(Class, usize)>,
-}
-
-/// The head of a record: what stands before RDATA.
-pub(super) struct Head {
-    /// Index of the TTL, if there is one.
-    pub(super) ttl_at: Option<usize>,
-    pub(super) rtype: RrType,
-    /// Index of the type.
-    pub(super) type_at: usize,
-    /// Index of the first RDATA token.
-    pub(super) rdata_at: usize,
-}
-
-impl Head {
-    /// What to point at when the TTL is wrong: it may have come from elsewhere.
-    fn ttl_or_type_at(&self) -> usize {
-        self.ttl_at.unwrap_or(self.type_at)
-    }
-}
-
 /// A line that is given up; what is wrong with it has been reported. Says how to read on.
 pub(super) enum GiveUp {
     /// With the next line.
@@ -196,7 +184,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     /// Reads the file that the zone is in.
     pub(super) fn read_file(&mut self, path: &Path) {
         let shown: Arc<str> = path.to_string_lossy().into();
-        match read(path) {
+        match source::read(path) {
             Ok(bytes) => {
                 self.stack.push(identity(path));
                 self.read_bytes(&bytes, shown, self.zone.clone());
@@ -437,187 +425,6 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         owner
     }
 
-    fn default_ttl(&mut self, file: &File, line: &Line<'_>) -> Step<()> {
-        let text = match self.token(file, line, 1) {
-            Ok(text) => text,
-            Err(how) => {
-                // BIND: a `$TTL` without a TTL counts as one all the same.
-                if matches!(how, GiveUp::Skip) {
-                    self.ttl = 0;
-                    self.default_ttl = self.default_ttl.or(Some(0));
-                }
-                return Err(how);
-            }
-        };
-        match rdata::parse_ttl(text) {
-            Ok(ttl) => self.ttl = self.limited(file, line.on_first_line(1), ttl),
-            Err(reason) => {
-                let reason = if reason == "out of range" { reason } else { "bad ttl" };
-                self.error(file, line.on_first_line(1), Kind::BadTtl(reason));
-                self.ttl = 0;
-            }
-        }
-        self.default_ttl = Some(self.ttl);
-        self.expect_end(file, line, 2)
-    }
-
-    /// `$DATE time`: when a cache was dumped. It changes nothing, but forbids `$INCLUDE`.
-    fn date(&mut self, file: &File, line: &Line<'_>) -> Step<()> {
-        let text = self.token(file, line, 1)?;
-        let seconds = match rdata::parse_date(text) {
-            Ok(seconds) => seconds,
-            Err(reason) => {
-                self.error(file, line.on_first_line(1), Kind::Syntax(reason));
-                0i64
-            }
-        };
-        let Ok(seconds) = u32::try_from(seconds) else {
-            self.stopped = true;
-            self.error(file, line.on_first_line(1), Kind::DateOutsideEpoch);
-            return Err(GiveUp::NextLine);
-        };
-        match self.options.now {
-            Some(now) if seconds > now => {
-                self.dated = false;
-                self.warn(file, line.on_first_line(1), Kind::DateInFuture);
-            }
-            now => self.dated = now != Some(seconds),
-        }
-        self.expect_end(file, line, 2)
-    }
-
-    pub(super) fn limited(&mut self, file: &File, place: Place, ttl: u32) -> u32 {
-        if ttl > TTL_MAX {
-            self.warn(file, place, Kind::TtlTooLong(ttl));
-            return 0;
-        }
-        ttl
-    }
-
-    /// The path behind `$INCLUDE`, and whether an origin follows.
-    fn included(&mut self, file: &mut File, line: &Line<'_>) -> Step<(Vec<u8>, bool)> {
-        self.commit_all(file);
-        if self.dated {
-            self.stopped = true;
-            self.error(file, line.on_first_line(0), Kind::IncludeWithDate);
-            return Err(GiveUp::NextLine);
-        }
-        let Some(path) = line.tokens.get(1) else { return Err(self.missing(file, line, Quotes::Expected)) };
-        // BIND: takes escapes for what they are, but for that of a quote in quotes.
-        let path = if path.quoted { unescape_quotes(path.text) } else { path.text.to_vec() };
-        match line.tokens.get(2) {
-            Some(_) => self.token(file, line, 2).map(|_| (path, true)),
-            None if line.error.is_some() => Err(self.missing(file, line, Quotes::Special)),
-            None => {
-                if line.ends_file {
-                    self.warn(file, line.at(2), Kind::NoFinalNewline { behind_record: false });
-                }
-                Ok((path, false))
-            }
-        }
-    }
-
-    /// Reads a file as part of another: origin and current owner are as before afterwards (RFC 1035 §5.1).
-    fn include(&mut self, file: &File, line: &Line<'_>, path: &[u8], origin: Option<Name>) -> Step<()> {
-        let origin_changed = file.origin_changed || origin.is_some();
-        let origin = origin.unwrap_or_else(|| file.origin.clone());
-        let shown = String::from_utf8_lossy(path).into_owned();
-        let path = PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path));
-        // BIND: a file that includes itself runs out of file descriptors.
-        let identity = identity(&path);
-        if self.stack.len() >= INCLUDE_DEPTH_MAX || self.stack.contains(&identity) {
-            let kind = Kind::Include { path: shown, reason: "too many open files" };
-            self.error(file, line.on_first_line(1), kind);
-            return Ok(());
-        }
-        match read(&path) {
-            Ok(bytes) => {
-                let mut part = File::new(shown.into(), origin);
-                part.current.owner = file.owner().to_vec();
-                part.drop = file.drop;
-                part.origin_changed = origin_changed;
-                self.outcome.included.push(path);
-                self.stack.push(identity);
-                self.lines(&bytes, &mut part);
-                if !self.stopped {
-                    self.commit_all(&mut part);
-                }
-                self.stack.pop();
-            }
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
-                let included = File::new(shown.into(), origin);
-                self.error(&included, Place::line(1), Kind::NotAFile);
-            }
-            Err(error) => {
-                let kind = Kind::Include { path: shown, reason: unreadable(&error).result() };
-                self.error(file, line.on_first_line(1), kind);
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads `[TTL] [class]` in either order; the index of the token behind, and that token.
-    pub(super) fn ttl_and_class<'a>(
-        &mut self,
-        file: &File,
-        line: &Line<'a>,
-        first: usize,
-    ) -> Step<(TtlAndClass, usize, &'a [u8])> {
-        let mut at = first;
-        let mut text = self.token(file, line, at)?;
-        let mut found = TtlAndClass { ttl_at: None, class: parse_class(text).map(|class| (class, at)) };
-        if found.class.is_some() {
-            at += 1;
-            text = self.token(file, line, at)?;
-        }
-        if let Ok(ttl) = rdata::parse_ttl(text) {
-            self.ttl = self.limited(file, line.on_first_line(at), ttl);
-            (self.ttl_known, found.ttl_at) = (true, Some(at));
-            at += 1;
-            text = self.token(file, line, at)?;
-        }
-        if found.class.is_none() {
-            found.class = parse_class(text).map(|class| (class, at));
-            if found.class.is_some() {
-                at += 1;
-                text = self.token(file, line, at)?;
-            }
-        }
-        Ok((found, at, text))
-    }
-
-    /// Reads `[TTL] [class] type`.
-    fn head(&mut self, file: &File, line: &Line<'_>, first: usize) -> Step<Head> {
-        let (found, at, text) = self.ttl_and_class(file, line, first)?;
-        let Some(rtype) = rdata::from_mnemonic(text) else {
-            let kind = Kind::UnknownType(String::from_utf8_lossy(text).into_owned());
-            self.error(file, line.on_first_line(at), kind);
-            return Err(GiveUp::Behind(at + 1));
-        };
-        self.check_class(file, line, found.class, at + 1)?;
-        Ok(Head { ttl_at: found.ttl_at, rtype, type_at: at, rdata_at: at + 1 })
-    }
-
-    /// A zone is of one class (RFC 1035 §5.2). `read` tokens of the line have been read.
-    pub(super) fn check_class(
-        &mut self,
-        file: &File,
-        line: &Line<'_>,
-        class: Option<(Class, usize)>,
-        read: usize,
-    ) -> Step<()> {
-        match class {
-            None => Ok(()),
-            // BIND: class 0 is as none.
-            Some((found, _)) if found == self.options.class || found == Class(0) => Ok(()),
-            Some((found, at)) => {
-                let kind = Kind::WrongClass { found, zone: self.options.class };
-                self.error(file, line.on_first_line(at), kind);
-                Err(GiveUp::Behind(read))
-            }
-        }
-    }
-
     fn record<'a>(&mut self, file: &mut File, line: &mut Line<'a>, bytes: &'a [u8]) -> Step<()> {
         if line.starts_blank {
             self.token(file, line, 0)?;
@@ -674,59 +481,6 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         }
         self.emit(file, line.number, head.rtype, octets);
         Ok(())
-    }
-
-    /// The TTL of a record: given, from `$TTL`, from SOA, or that of the record before, in this order.
-    fn settle_ttl(&mut self, file: &File, line: &Line<'_>, head: &Head, octets: &[u8]) {
-        match self.default_ttl {
-            _ if head.ttl_at.is_some() => {}
-            Some(ttl) => self.ttl = ttl,
-            None if self.ttl_known => {
-                if !self.warned_1035 {
-                    self.warned_1035 = true;
-                    self.warn(file, line.on_first_line(head.type_at), Kind::Rfc1035Ttl);
-                }
-            }
-            None if head.rtype == RrType::SOA => {
-                self.warn(file, line.on_first_line(head.type_at), Kind::SoaMinimum);
-                let minimum = octets.last_chunk::<4>().map_or(0, |octets| u32::from_be_bytes(*octets));
-                self.ttl = self.limited(file, line.on_first_line(head.rdata_at + 6), minimum);
-                self.default_ttl = Some(self.ttl);
-            }
-            None => {
-                self.ttl = 0;
-                self.error(file, line.on_first_line(head.type_at), Kind::NoTtl);
-            }
-        }
-    }
-
-    /// All records of an RRset have the TTL of the first (RFC 2181 §5.2), and none a longer one than allowed.
-    fn keep_rrset_ttl(&mut self, file: &mut File, line: &Line<'_>, head: &Head, octets: &[u8]) -> Step<()> {
-        // RRSIGs are of one RRset with those that cover the same type (RFC 4034 §3).
-        let covered = match (head.rtype, octets) {
-            (RrType::RRSIG | RrType::SIG, &[high, low, ..]) => [high, low],
-            _ => [0, 0],
-        };
-        let ttl = self.ttl;
-        let rrsets = &mut file.run().rrsets;
-        match rrsets.iter().find(|rrset| rrset.0 == head.rtype && rrset.1 == covered) {
-            Some(&(_, _, prior)) if prior != ttl => {
-                self.warn(file, line.on_first_line(head.ttl_or_type_at()), Kind::PriorTtl(prior));
-                self.ttl = prior;
-            }
-            Some(_) => {}
-            None => rrsets.push((head.rtype, covered, ttl)),
-        }
-        match self.options.max_ttl {
-            Some(maximum) if self.ttl > maximum => {
-                // BIND: stops here. With a wrong maximum every record would be reported.
-                self.stopped = true;
-                let kind = Kind::TtlAboveMaximum { ttl: self.ttl, maximum };
-                self.error(file, line.on_first_line(head.ttl_or_type_at()), kind);
-                Err(GiveUp::NextLine)
-            }
-            _ => Ok(()),
-        }
     }
 
     fn emit(&mut self, file: &mut File, line: u32, rtype: RrType, rdata: &[u8]) {
@@ -788,70 +542,5 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             let kind = Kind::Conflict { owner: file.name_of(owner), reason };
             self.error(file, line.on_first_line(2), kind);
         }
-    }
-
-    pub(super) fn has_no_ttl(&self) -> bool {
-        !self.ttl_known && self.default_ttl.is_none()
-    }
-
-    pub(super) fn inherit_ttl(&mut self) {
-        if let Some(ttl) = self.default_ttl {
-            self.ttl = ttl;
-        }
-    }
-}
-
-/// A class by its mnemonic or as CLASSnnn (RFC 3597 §5).
-pub fn parse_class(text: &[u8]) -> Option<Class> {
-    // Most tokens here are types or TTLs, which differ in length or in the first letter.
-    let is = |mnemonic: &[u8]| mnemonic.eq_ignore_ascii_case(text);
-    match (text.len(), text.first()?) {
-        (2, b'I' | b'i') => return is(b"IN").then_some(Class::IN),
-        (2, b'C' | b'c') => return is(b"CH").then_some(Class::CH),
-        (2, b'H' | b'h') => return is(b"HS").then_some(Class::HS),
-        (3, b'A' | b'a') => return is(b"ANY").then_some(Class::ANY),
-        (4, b'N' | b'n') => return is(b"NONE").then_some(Class::NONE),
-        (5, b'C' | b'c') => return is(b"CHAOS").then_some(Class::CH),
-        (6, b'H' | b'h') => return is(b"HESIOD").then_some(Class::HS),
-        (6.., b'C' | b'c') => {}
-        _ => return None,
-    }
-    let (prefix, digits) = text.split_at_checked(5)?;
-    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    if !prefix.eq_ignore_ascii_case(b"CLASS") || !is_number {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok().map(Class)
-}
-
-/// Takes the backslash from every escaped quote.
-fn unescape_quotes(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    for (index, &byte) in text.iter().enumerate() {
-        if byte == b'"' && index > 0 {
-            out.pop();
-        }
-        out.push(byte);
-    }
-    out
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    std::fs::read(path)
-}
-
-/// The same file by whatever path, as far as the file system tells.
-fn identity(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
-}
-
-fn unreadable(error: &io::Error) -> Kind {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Kind::Unreadable("file not found"),
-        io::ErrorKind::PermissionDenied => Kind::Unreadable("permission denied"),
-        io::ErrorKind::IsADirectory => Kind::NotAFile,
-        // ENAMETOOLONG and its like.
-        io::ErrorKind::InvalidFilename => Kind::Unreadable("invalid file"),
-        _ => Kind::Unreadable("I/O error"),
     }
 }
