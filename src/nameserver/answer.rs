@@ -246,7 +246,8 @@ impl<'a, 'o> Resolution<'a, 'o> {
         let answered = match self.qtype {
             RrType::ANY => self.add_all(leaf, |_| true)?,
             RrType::RRSIG => self.add_all(leaf, |rrset| rrset.rtype() == RrType::RRSIG)?,
-            qtype => match leaf.rrset(qtype) {
+            // RFC 5155 §7.2.8: NSEC3 is no record of the name that its owner happens to be.
+            qtype => match leaf.rrset(qtype).filter(|_| qtype != RrType::NSEC3) {
                 Some(rrset) => {
                     self.add(Section::Answer, leaf, rrset, 0)?;
                     true
@@ -285,7 +286,8 @@ impl<'a, 'o> Resolution<'a, 'o> {
         let is_signed = self.is_signed();
         let (qtype, one_type) = (self.qtype, self.extras.one_type);
         let is_shown = |rrset: &StoredRrset<'_>| {
-            is_signed || qtype != RrType::ANY || !DNSSEC_TYPES.contains(&rrset.rtype())
+            let is_link = rrset.rtype() == RrType::NSEC3 || rrset.covered() == RrType::NSEC3;
+            !is_link && (is_signed || qtype != RrType::ANY || !DNSSEC_TYPES.contains(&rrset.rtype()))
         };
         let is_signature = |rrset: &StoredRrset<'_>| rrset.rtype() == RrType::RRSIG;
         // BIND: of the types that are there one, with its signatures if they are wanted.
@@ -443,11 +445,11 @@ impl<'a, 'o> Resolution<'a, 'o> {
             let is_apex_search = self.qtype == RrType::SOA && is_missing;
             let ttl = if is_apex_search { 0 } else { soa.ttl().min(minimum) };
             let owner = self.apex();
-            let start = self.assembly.put(Section::Authority, soa, owner, owner)?;
-            if let Some(signatures) = leaf.signatures(RrType::SOA).filter(|_| self.extras.dnssec) {
-                self.assembly.put(Section::Authority, signatures, owner, owner)?;
+            let signatures = leaf.signatures(RrType::SOA).filter(|_| self.extras.dnssec);
+            for rrset in [Some(soa), signatures].into_iter().flatten() {
+                let start = self.assembly.put(Section::Authority, rrset, owner, owner)?;
+                set_ttls(self.assembly.out, start, self.assembly.at, ttl);
             }
-            set_ttls(self.assembly.out, start, self.assembly.at, ttl);
         }
         if self.proves() { self.prove(proof) } else { Ok(()) }
     }

@@ -175,6 +175,9 @@ impl Nameserver {
             }
             return Err(Rcode::REFUSED);
         }
+        if zone.contents().is_none() {
+            return Err(Rcode::SERVFAIL);
+        }
         let session = envelope.session.clone();
         let request = Request::from_message(message, client.address, session, envelope.edns.clone())?;
         let options = policy.transfer.clone();
@@ -184,9 +187,6 @@ impl Nameserver {
                 return Err(bad(envelope, format_args!("attempted AXFR over UDP"), Rcode::FORMERR));
             }
             return Ok(Action::Transfer(Box::new(axfr_out::transfer(zone, request, options)?)));
-        }
-        if zone.contents().is_none() {
-            return Err(Rcode::SERVFAIL);
         }
         let client_serial = ixfr_out::client_serial(message)
             .map_err(|rcode| bad(envelope, format_args!("IXFR request missing SOA"), rcode))?;
