@@ -30,13 +30,13 @@ use super::harness::wire::{self, Message, Rr};
 use super::harness::{Site, client, wait, zonegen};
 use question::{DRAWN, Kind, Question, Subject};
 use verdict::{Replies, Reply, Rule, Verdict};
-use world::{Settings, World, WorldZone};
+use world::{Settings, WORLD_KINDS, World, WorldZone};
 
 /// Zones and queries of a normal run.
-const ZONES: usize = 28;
-const QUERIES: usize = 8_000;
+const ZONES: usize = 24;
+const QUERIES: usize = 6_000;
 /// Zones that are served together.
-const WORLD_ZONES: usize = 14;
+const WORLD_ZONES: usize = 12;
 const GENERATED: &str = "generated.test.";
 const GENERATED_RECORDS: usize = 10_000;
 /// Differences printed before the rest is only counted.
@@ -294,6 +294,15 @@ fn compare(servers: &Servers, questions: &[Question], served: &BTreeMap<String, 
     }
 }
 
+/// The owner of the NSEC3 record in a line of a zone file, if both are there.
+fn nsec3_owner(line: &str) -> Option<String> {
+    let is_link = line.split_whitespace().skip(1).take(3).any(|word| word == "NSEC3");
+    line.split_whitespace()
+        .next()
+        .filter(|_| is_link && !line.starts_with(char::is_whitespace))
+        .map(str::to_owned)
+}
+
 /// Signs what is to be signed. A zone that its tool refuses stays as it is, and is counted.
 fn sign(site: &Site, label: &str, world: &mut World, tally: &mut Tally) {
     for (index, zone) in world.zones.iter_mut().enumerate() {
@@ -301,6 +310,10 @@ fn sign(site: &Site, label: &str, world: &mut World, tally: &mut Tally) {
         match signer.sign(&site.dir(&format!("{label}-keys-{index}")), &zone.origin, &zone.text) {
             Ok(signed) => {
                 zone.text = signed.text;
+                // RFC 5155 §7.2.8: the owner of an NSEC3 record may be a name like any other, too.
+                if let Some(owner) = zone.text.lines().find_map(nsec3_owner).filter(|_| index % 4 == 0) {
+                    zone.text = format!("{}{owner} 300 IN TXT \"beside\"\n", zone.text);
+                }
                 *tally.signed.entry(format!("{:?}/{:?}", signer.tool, signer.denial)).or_default() += 1;
             }
             Err(error) => {
@@ -321,11 +334,13 @@ fn answers_are_those_of_bind_knot_and_nsd() {
     let query_count = number_from_environment("COMPAT_ANSWER_QUERIES", QUERIES);
     let world_count = zone_count.div_ceil(WORLD_ZONES);
     let mut tally = Tally::default();
+    // A short run sees some kinds of worlds, the next run others.
+    let first_world = rng.below(WORLD_KINDS);
     for number in 0..=world_count {
         let mut rng = rng.fork();
         let mut world = match number {
             0 => sample_world(&mut rng),
-            _ => World::generate(number - 1, WORLD_ZONES, &mut rng),
+            _ => World::generate(first_world + number - 1, WORLD_ZONES, &mut rng),
         };
         let label = format!("world{number}");
         sign(&site, &label, &mut world, &mut tally);

@@ -18,6 +18,9 @@ const NAME_BYTES_MAX: usize = 255;
 /// What `minimal-responses` can be.
 pub const MINIMAL_RESPONSES: [&str; 4] = ["no", "no-auth", "no-auth-recursive", "yes"];
 
+/// After how many worlds all combinations of settings have been there.
+pub const WORLD_KINDS: usize = 48;
+
 /// How the servers of a world are configured.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -42,7 +45,8 @@ pub struct World {
 }
 
 impl World {
-    /// The world with this number: so many zones, with the root among them in every fourth world.
+    /// The world with this number: so many zones. Every fourth has the root among them, every fourth another has zones
+    /// that only BIND loads.
     pub fn generate(number: usize, zone_count: usize, rng: &mut Rng) -> World {
         let settings = Settings {
             minimal_responses: MINIMAL_RESPONSES[(number + number / 4) % MINIMAL_RESPONSES.len()],

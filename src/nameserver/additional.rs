@@ -187,6 +187,9 @@ impl<'a> Search<'a> {
 impl<'a> Resolution<'a, '_> {
     /// Fills the additional section, as far as there is room.
     pub(super) fn add_additional(&mut self) -> Result<(), Truncated> {
+        if self.memory.sources.is_empty() {
+            return Ok(());
+        }
         let mut search = Search { found: [None; LOOKUPS_MAX], lookups: 0 };
         for index in 0..self.memory.sources.len() {
             self.follow_source(&mut search, self.memory.sources[index])?;
