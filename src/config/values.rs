@@ -225,7 +225,12 @@ pub(super) fn percentage(text: &str) -> Option<u32> {
 pub(super) fn fixed_point(text: &str) -> Option<u32> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if text.is_empty() || !digits(whole) || !digits(fraction) || whole.len() > 5 || fraction.len() > 2 {
+    if whole.is_empty() && fraction.is_empty()
+        || !digits(whole)
+        || !digits(fraction)
+        || whole.len() > 5
+        || fraction.len() > 2
+    {
         return None;
     }
     let number = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u32>().ok() };
@@ -359,6 +364,10 @@ mod tests {
         check("1", Some(100));
         check("0.5", Some(50));
         check("100.25", Some(10_025));
+        check("1.", Some(100));
+        check(".5", Some(50));
+        check(".", None);
+        check("", None);
         check("1.255", None);
         check("x", None);
     }

@@ -5,6 +5,8 @@ use super::super::tree::{Entry, Map};
 use super::super::values::{Located, Value};
 use super::keys::base64;
 use super::{Checker, View, domain_name, entries, key_of, name_fault, options::hexadecimal};
+use data_encoding::HEXUPPER;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// The DNSKEY flag REVOKE (RFC 5011 §7).
@@ -12,17 +14,28 @@ const REVOKE: u32 = 0x0080;
 /// Most octets of a key.
 const KEY_BYTES_MAX: usize = 4096;
 
+/// The DS record of SHA-256 of the root key of 2010, which signs nothing any more.
+const KEY_OF_2010: &str = "49AAC11D7B6F6446702E54A1607371607A1A41855200FD2CE1CDDE32F24E8FB5";
+/// The same of the root key of 2017.
+const KEY_OF_2017: &str = "E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D";
+/// That of SHA-1, which BIND takes too.
+const KEY_OF_2017_SHA1: &str = "AE1EA5B974D4C858B740BD03E3CED7EBFCBD1724";
+
 /// What one statement says about the root zone.
 #[derive(Clone, Copy, Default)]
 struct RootAnchors {
     fixed: bool,
     managed: bool,
+    key_of_2010: bool,
+    key_of_2017: bool,
 }
 
 impl RootAnchors {
     fn add(&mut self, other: RootAnchors) {
         self.fixed |= other.fixed;
         self.managed |= other.managed;
+        self.key_of_2010 |= other.key_of_2010;
+        self.key_of_2017 |= other.key_of_2017;
     }
 }
 
@@ -55,6 +68,39 @@ impl<'a> Anchor<'a> {
     fn is_initial(&self) -> bool {
         self.method.is_some_and(|(method, _)| method.starts_with("initial"))
     }
+
+    fn is_ds(&self) -> bool {
+        self.method.is_some_and(|(method, _)| method.ends_with("ds"))
+    }
+
+    /// What it says about the root zone, to which it belongs.
+    fn of_root(&self) -> RootAnchors {
+        let is_initial = self.is_initial();
+        let mut root = RootAnchors { fixed: !is_initial, managed: is_initial, ..Default::default() };
+        let is_hex = |hex: &str| {
+            let digits = self.data.split_ascii_whitespace().flat_map(str::chars);
+            digits.map(|digit| digit.to_ascii_uppercase()).eq(hex.chars())
+        };
+        // BIND: the DS record of the key of 2010 is not known.
+        match self.numbers {
+            [20326, 8, 1] if self.is_ds() => root.key_of_2017 = is_hex(KEY_OF_2017_SHA1),
+            [20326, 8, 2] if self.is_ds() => root.key_of_2017 = is_hex(KEY_OF_2017),
+            [257, 3, 8] if !self.is_ds() => {
+                let digest = base64(self.data, KEY_BYTES_MAX).map(|key| root_key_digest(&key));
+                root.key_of_2010 = digest.as_deref() == Ok(KEY_OF_2010);
+                root.key_of_2017 = digest.as_deref() == Ok(KEY_OF_2017);
+            }
+            _ => {}
+        }
+        root
+    }
+}
+
+/// The digest of a key-signing key of the root zone that is used with RSASHA256 (RFC 4509 §2.1).
+fn root_key_digest(key: &[u8]) -> String {
+    // The owner, and what stands before the key: flags 257, protocol 3, algorithm 8.
+    let digest = Sha256::new().chain_update([0, 1, 1, 3, 8]).chain_update(key).finalize();
+    HEXUPPER.encode(&digest)
 }
 
 /// The anchors of all statements with this keyword.
@@ -95,6 +141,11 @@ impl<'a> Checker<'a> {
                             initial-key or initial-ds instead.";
                 self.warn(&first.position, text.to_owned());
             }
+            if found.key_of_2010 && !found.key_of_2017 {
+                let text =
+                    "initial-key entry for the root zone uses the 2010 key without the updated 2017 key";
+                self.warn(&first.position, text.to_owned());
+            }
             new.add(found);
         }
         self.root_anchors(scopes.iter().flatten().find_map(|map| map.get(keyword)), old, new);
@@ -121,14 +172,14 @@ impl<'a> Checker<'a> {
             if name.is_none() {
                 self.error(anchor.position, format!("bad key name: {}\n", name_fault(anchor.name)));
             }
-            if anchor.method.is_some_and(|(method, _)| method.ends_with("ds")) {
+            if anchor.is_ds() {
                 self.ds_anchor(anchor);
             } else {
                 self.dnskey_anchor(anchor);
             }
             let is_sound = !self.said[faults..].iter().any(|said| said.severity == super::Severity::Error);
             if is_sound && name.is_some_and(|name| name.is_root()) {
-                root.add(RootAnchors { fixed: !anchor.is_initial(), managed: anchor.is_initial() });
+                root.add(anchor.of_root());
             }
         }
         root

@@ -3,7 +3,7 @@
 //! `BIND:` a zone whose type or class cannot be used is left at once; everything else that is wrong with it is
 //! said. What a zone takes from its view or from `options` is checked with every zone that takes it.
 
-use super::super::diagnostic::Position;
+use super::super::diagnostic::{Position, Severity};
 use super::super::statements::{
     DELEGATION_ONLY, FORWARD, HINT, MIRROR, PRIMARY, REDIRECT, SECONDARY, STATIC_STUB, STUB,
 };
@@ -80,10 +80,15 @@ impl<'a> Checker<'a> {
         text: &'a str,
         names: &mut ZoneNames<'a>,
     ) {
-        let Some(Value::Word(kind, kind_text)) = map.get("type").and_then(Entry::value) else {
+        let kind = map.get("type").and_then(|entry| Some((entry, entry.value()?)));
+        let Some((statement, Value::Word(kind, kind_text))) = kind else {
             return self.error(&entry.position, format!("zone '{text}': type not present"));
         };
         let kind = kind_of(kind);
+        if kind == DELEGATION_ONLY {
+            let text = "'type delegation-only' is deprecated".to_owned();
+            self.say(Severity::Deprecation, statement.value_position(), text);
+        }
         if kind == REDIRECT && text != "." {
             return self.error(&entry.position, "redirect zones must be called \".\"".to_owned());
         }
