@@ -212,7 +212,10 @@ fn rule(ours: &Reply, bind: &Reply) -> Option<Rule> {
     if theirs.has(wire::TC) && !our.has(wire::TC) && is_complete {
         return Some(Rule::Compression);
     }
-    if is_one_rrset(theirs, whole) && is_one_rrset(our, whole) && theirs.has(wire::AA) == our.has(wire::AA) {
+    if is_any_type(theirs, our, whole)
+        && is_any_type(our, theirs, whole)
+        && theirs.has(wire::AA) == our.has(wire::AA)
+    {
         return Some(Rule::AnyType);
     }
     let additional_lacks = theirs.additionals.len() < whole.additionals.len();
@@ -249,16 +252,17 @@ fn without_apex_ns(message: &Message) -> Message {
     rest
 }
 
-/// Whether the answer to a question for several types is one of the RRsets that are there, with or without its
-/// signatures.
-fn is_one_rrset(message: &Message, whole: &Message) -> bool {
+/// Whether what the answer to a question for several types has, and the other's has not, is of one of the types that
+/// are there, with or without its signatures.
+fn is_any_type(message: &Message, other: &Message, whole: &Message) -> bool {
     let is_for_several = |(_, qtype, _): &(String, u16, u16)| [wire::ANY, RRSIG, SIG].contains(qtype);
     let type_of = |rr: &Rr| if rr.rtype == RRSIG { covered(rr) } else { rr.rtype };
-    let types: BTreeSet<u16> = message.answers.iter().map(type_of).collect();
+    let own: Vec<&Rr> = message.answers.iter().filter(|rr| !other.answers.contains(rr)).collect();
+    let types: BTreeSet<u16> = own.iter().map(|rr| type_of(rr)).collect();
     message.questions.iter().all(is_for_several)
         && message.rcode == whole.rcode
         && types.len() <= 1
-        && message.answers.iter().all(|rr| whole.answers.contains(rr))
+        && own.iter().all(|rr| whole.answers.contains(rr))
 }
 
 /// Our response without the NSEC and NSEC3 records, and their signatures, that theirs does not have.

@@ -247,7 +247,10 @@ fn add_owner(draft: &mut Draft, names: &Names<'_>, is_signed: bool, rng: &mut Rn
 
 /// A record of one of the types that little is asked for.
 fn add_rare(draft: &mut Draft, names: &Names<'_>, owner: &str, ttl: u32, target: &str, rng: &mut Rng) {
-    let (rtype, rdata) = match rng.below(22) {
+    let (rtype, rdata) = match rng.below(25) {
+        22 => ("X25", "\"311061700956\"".into()),
+        23 => ("L32", "10 10.1.2.0".into()),
+        24 => ("L64", "10 2001:0DB8:1140:1000".into()),
         0 => ("PTR", target.to_owned()),
         1 => ("HINFO", "\"cpu\" \"os\"".into()),
         2 => ("RP", format!("{target} {target}")),

@@ -28,10 +28,16 @@ const FIXED_BYTES: usize = 10;
 /// aliases are added, but nothing behind them.
 const ALIASES_MAX: usize = 18;
 
+const MB: RrType = RrType(7);
 const AFSDB: RrType = RrType(18);
+const X25: RrType = RrType(19);
+const ISDN: RrType = RrType(20);
 const RT: RrType = RrType(21);
 const KX: RrType = RrType(36);
 const TLSA: RrType = RrType(52);
+const L32: RrType = RrType(105);
+const L64: RrType = RrType(106);
+const LP: RrType = RrType(107);
 
 /// An RRset of the response that leads to others.
 #[derive(Clone, Copy)]
@@ -44,8 +50,19 @@ pub(super) struct Source {
 impl Source {
     /// An RRset that stands at `at`, if it leads anywhere.
     pub(super) fn new(at: usize, rrset: StoredRrset<'_>) -> Option<Source> {
-        const LEADING: [RrType; 9] =
-            [RrType::NS, RrType::MX, AFSDB, RT, RrType::SRV, RrType::NAPTR, KX, RrType::SVCB, RrType::HTTPS];
+        const LEADING: [RrType; 11] = [
+            RrType::NS,
+            MB,
+            RrType::MX,
+            AFSDB,
+            RT,
+            RrType::SRV,
+            RrType::NAPTR,
+            KX,
+            RrType::SVCB,
+            RrType::HTTPS,
+            LP,
+        ];
         let leads = LEADING.contains(&rrset.rtype());
         let count = usize::try_from(rrset.count()).ok()?;
         (leads && count <= SOURCE_RECORDS_MAX).then_some(Source { at, rtype: rrset.rtype(), count })
@@ -59,6 +76,8 @@ struct Target {
     at: usize,
     /// Whether aliases at the name are followed.
     aliases: bool,
+    /// RRsets of these types at the name.
+    others: &'static [RrType],
     /// RRsets of this type at the name, and in turn what those lead to.
     rtype: Option<RrType>,
     /// If there are none, addresses.
@@ -69,7 +88,7 @@ struct Target {
 
 impl Target {
     fn addresses(at: usize) -> Target {
-        Target { at, aliases: false, rtype: None, addresses: true, tlsa_port: None }
+        Target { at, aliases: false, others: &[], rtype: None, addresses: true, tlsa_port: None }
     }
 }
 
@@ -78,12 +97,16 @@ fn target(message: &[u8], rtype: RrType, owner_at: usize, rdata_at: usize, end: 
     let u16_at = |at: usize| message.get(at..at + 2).map(|octets| u16::from_be_bytes([octets[0], octets[1]]));
     let is_root = |at: usize| message.get(at) == Some(&0);
     Some(match rtype {
-        RrType::NS => Target::addresses(rdata_at),
+        RrType::NS | MB => Target::addresses(rdata_at),
+        // RFC 6742 §2.4.
+        LP => Target { others: &[L32, L64], addresses: false, ..Target::addresses(rdata_at + 2) },
+        // RFC 1183 §3.3.
+        RT => Target { others: &[X25, ISDN], ..Target::addresses(rdata_at + 2) },
         // RFC 7505 §3, RFC 2782: "." says that there is no host.
         RrType::MX if is_root(rdata_at + 2) => return None,
         RrType::SRV if is_root(rdata_at + 6) => return None,
         RrType::MX => Target { tlsa_port: Some(25), ..Target::addresses(rdata_at + 2) },
-        AFSDB | RT | KX => Target::addresses(rdata_at + 2),
+        AFSDB | KX => Target::addresses(rdata_at + 2),
         RrType::SRV => Target { tlsa_port: u16_at(rdata_at + 4), ..Target::addresses(rdata_at + 6) },
         RrType::SVCB | RrType::HTTPS => match (u16_at(rdata_at)?, is_root(rdata_at + 2)) {
             // RFC 9460 §2.5: "." is the owner in service mode, nothing in alias mode. BIND: if it is a host name.
@@ -250,6 +273,15 @@ impl<'a> Resolution<'a, '_> {
             match self.put_additional(leaf, cname, &[]) {
                 Ok(put) => at = self.rdata_at(put?.start),
                 Err(truncated) => return Some(Err(truncated)),
+            }
+        }
+        for &rtype in target.others {
+            search.spend()?;
+            let rrset = self.authoritative_leaf(at).and_then(|leaf| Some((leaf, leaf.rrset(rtype)?)));
+            if let Some((leaf, rrset)) = rrset
+                && let Err(truncated) = self.put_additional(leaf, rrset, &[])
+            {
+                return Some(Err(truncated));
             }
         }
         if let Some(rtype) = target.rtype {

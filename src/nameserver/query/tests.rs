@@ -206,7 +206,7 @@ fn additional(zone_text: &str, words: &str) -> Vec<String> {
 }
 
 #[test]
-fn svcb_and_https_lead_through_aliases_as_in_bind() {
+fn records_lead_to_others_as_in_bind() {
     const TEXT: &str = "
         service 60 HTTPS 1 c1
         alias 60 HTTPS 0 c1
@@ -226,9 +226,15 @@ fn svcb_and_https_lead_through_aliases_as_in_bind() {
         l1 60 CNAME l2
         l2 60 CNAME l1
         null 60 MX 0 .
+        router 60 RT 1 host
+        locator 60 LP 1 host
+        mailbox 60 MB host
+        host 60 X25 \"1234567\"
+        host 60 L32 10 10.1.2.0
     ";
     let type_of = |rtype: RrType| format!("{rtype:?}");
     let (a, cname, https) = (type_of(RrType::A), type_of(RrType::CNAME), type_of(RrType::HTTPS));
+    let (x25, l32) = (type_of(RrType(19)), type_of(RrType(105)));
     for (question, expected) in [
         ("service.t. HTTPS rd", vec![("c1", &cname), ("c2", &cname), ("end", &a)]),
         // The HTTPS records at the end lead on to the address of their owner.
@@ -240,6 +246,9 @@ fn svcb_and_https_lead_through_aliases_as_in_bind() {
         ("nothing.t. HTTPS rd", vec![]),
         ("round.t. HTTPS rd", vec![("l1", &cname), ("l2", &cname)]),
         ("null.t. MX rd", vec![]),
+        ("router.t. TYPE21 rd", vec![("host", &a), ("host", &x25)]),
+        ("locator.t. TYPE107 rd", vec![("host", &l32)]),
+        ("mailbox.t. TYPE7 rd", vec![("host", &a)]),
     ] {
         let expected: Vec<String> =
             expected.iter().map(|(owner, rtype)| format!("{owner}.t. {rtype}")).collect();
