@@ -451,6 +451,51 @@ fn the_journal_beside_the_zone_file_is_found() {
 }
 
 #[test]
+fn checkconf_applies_the_journals_beside_zone_files_as_named_checkconf_does() {
+    let folder = Folder::new();
+    let new = journal("journals-checkconf", 40, &mut Rng::new(2));
+    let old = downgraded(&new, &folder);
+    let unnumbered = ZONE.replace("@ SOA", ";");
+    let ahead = ZONE.replace("h 1 ", "h 5000 ");
+    let broken = format!("{ZONE}z A z\n");
+    let mut configuration = String::new();
+    let files: [(&str, &str, Option<&[u8]>); 10] = [
+        ("new", ZONE, Some(&new)),
+        ("old", ZONE, Some(&old)),
+        ("none", ZONE, None),
+        ("cut", ZONE, Some(&new[..new.len() / 2])),
+        ("empty", ZONE, Some(&[])),
+        ("other", ZONE, Some(b"this is no journal, but a text that is longer than the header of one")),
+        ("ahead", &ahead, Some(&new)),
+        ("without-serial", &unnumbered, Some(&new)),
+        ("broken", &broken, Some(&new)),
+        ("no-zone", "", Some(&new)),
+    ];
+    for (name, zone, journal) in files {
+        folder.write(name, zone.as_bytes());
+        if let Some(journal) = journal {
+            folder.write(&format!("{name}.jnl"), journal);
+        }
+        configuration += &format!("view {name} {{ zone example {{ type primary; file \"{name}\"; }}; }};\n");
+    }
+    folder.write("named.conf", configuration.as_bytes());
+    for options in [["-z", "-j"], ["-z", "-i"], ["-j", "-i"]] {
+        let run = |program: &mut Command| {
+            let output = program.args(options).arg("named.conf").current_dir(folder.0.path()).output();
+            let output = output.expect("both programs are there");
+            Said { stdout: text(&output.stdout), stderr: text(&output.stderr), code: output.status.code() }
+        };
+        // BIND rewrites old journals.
+        folder.write("old.jnl", &old);
+        let theirs = run(&mut Command::new("named-checkconf"));
+        folder.write("old.jnl", &old);
+        let ours = run(Command::new(env!("CARGO_BIN_EXE_trimaran")).arg("checkconf"));
+        assert_eq!(ours, theirs, "{options:?}");
+        assert_eq!(ours.stderr.contains("out of range"), options == ["-z", "-j"]);
+    }
+}
+
+#[test]
 fn damaged_journals_get_the_exit_codes_of_bind() {
     let folder = Folder::new();
     let new = journal("journals-damaged", 40, &mut Rng::new(7));

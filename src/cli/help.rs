@@ -163,7 +163,11 @@ pub const CHECKCONF: Help = Help {
         entry("-d", "", "Accepted: debugging of BIND itself."),
         entry("-h", "", "Prints the usage as BIND does."),
         entry("-i", "", "Leaves out warnings of deprecated statements."),
-        entry("-j", "", "With -z: reads the journals beside the zone files, too."),
+        entry(
+            "-j",
+            "",
+            "With -z: applies the journal beside each zone file (its name with .jnl), if there is one.",
+        ),
         entry("-l", "", "Lists the zones, one a line: name, class, view and type."),
         entry("-m", "flag", "Accepted: memory debugging of BIND itself."),
         entry("-p", "", "Prints the configuration in canonical form."),

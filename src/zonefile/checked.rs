@@ -1,8 +1,10 @@
 //! A zone file to a zone that may be served, or the reasons why not, as named logs them.
 
-use super::{Options, load};
+use super::journal_file::{LaidOver, lay_over};
+use super::{Arrival, Options, load};
 use crate::dns::Name;
 use crate::zone::{Contents, check};
+use std::fmt::Display;
 use std::path::Path;
 
 /// A file that was read and checked as a server does before it serves a zone.
@@ -13,12 +15,23 @@ pub struct Checked {
     /// What there is to say, in BIND's words and order. Without a zone the last line says why.
     pub messages: Vec<String>,
     /// Without a zone: the result in BIND's words (`bad zone`, `unexpected end of input`, ...).
-    pub failure: Option<&'static str>,
+    pub failure: Option<String>,
 }
 
 /// Reads a zone file and checks the zone as a whole.
 pub fn load_checked(path: &Path, apex: &Name, reading: &Options, checking: &check::Options) -> Checked {
-    let loaded = load(path, apex, reading);
+    load_checked_with_journal(path, None, apex, reading, checking)
+}
+
+/// The same, with the changes of a journal of BIND if there is one in this place.
+pub fn load_checked_with_journal(
+    path: &Path,
+    journal: Option<&Path>,
+    apex: &Name,
+    reading: &Options,
+    checking: &check::Options,
+) -> Checked {
+    let mut loaded = load(path, apex, reading);
     let zone = apex.undotted();
     // What has no text of its own is told by the failure below.
     let texts = loaded.outcome.diagnostics.iter().map(|diagnostic| diagnostic.to_string());
@@ -27,19 +40,29 @@ pub fn load_checked(path: &Path, apex: &Name, reading: &Options, checking: &chec
         let result = error.kind.result();
         messages
             .push(format!("zone {zone}/IN: loading from master file {} failed: {result}", path.display()));
-        messages.push(format!("zone {zone}/IN: not loaded due to errors."));
-        return Checked { contents: None, messages, failure: Some(result) };
+        return refused(zone, messages, result.to_owned());
+    }
+    if let Some(journal) = journal {
+        let shown = zone.to_string();
+        let LaidOver { messages: more, failure } =
+            lay_over(journal, (&shown, reading.class), &mut loaded.contents, &mut Arrival::default());
+        messages.extend(more);
+        if let Some(failure) = failure {
+            return refused(zone, messages, failure.to_string());
+        }
     }
     let found = loaded.contents.as_ref().or(loaded.incomplete.as_ref());
     let report = found.map_or_else(check::Report::default, |contents| check::check(contents, checking));
     messages.extend(report.findings.iter().map(|finding| format!("zone {zone}/IN: {finding}")));
     match loaded.contents.filter(|_| report.fatal == 0) {
         Some(contents) => Checked { contents: Some(contents), messages, failure: None },
-        None => {
-            messages.push(format!("zone {zone}/IN: not loaded due to errors."));
-            Checked { contents: None, messages, failure: Some("bad zone") }
-        }
+        None => refused(zone, messages, "bad zone".to_owned()),
     }
+}
+
+fn refused(zone: impl Display, mut messages: Vec<String>, failure: String) -> Checked {
+    messages.push(format!("zone {zone}/IN: not loaded due to errors."));
+    Checked { contents: None, messages, failure: Some(failure) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! record        size:32, then as in a message without compression                 all numbers in network order
 //! ```
 //!
-//! [`Journal::roll_forward`] brings a zone up to date, [`Journal::print`] shows what a journal holds,
+//! [`lay_over()`] and [`Journal::roll_forward`] bring a zone up to date, [`Journal::print`] shows what a journal holds,
 //! [`compact()`] drops old transactions and changes the version.
 //!
 //! Invariants: nothing in a file is trusted; nothing is allocated for what a file only claims; a journal is never
@@ -20,6 +20,7 @@
 
 mod apply;
 mod compact;
+mod lay_over;
 mod print;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use crate::dns::{Class, Name, Record, RrType, name, rdata};
 use crate::zone::changeset::soa_serial;
 
 pub use compact::{Compaction, compact};
+pub use lay_over::{LaidOver, lay_over};
 pub use print::Heads;
 
 const HEADER_BYTES: usize = 64;

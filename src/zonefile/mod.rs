@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 pub use crate::zone::check::Check;
 pub use arrival::Arrival;
-pub use checked::{Checked, load_checked};
+pub use checked::{Checked, load_checked, load_checked_with_journal};
 pub use diagnostics::{Diagnostic, JournalMessage, Kind, Near, Severity, Span};
 pub use load::{Loaded, load, load_bytes, load_bytes_with_arrival, load_with_arrival};
 pub use progress::Progress;

@@ -14,7 +14,12 @@ const RECORDS_AT_ONCE: usize = 101;
 
 impl Journal {
     /// Makes the changes that the zone does not have yet. Nothing has changed if it fails.
-    pub fn roll_forward(&mut self, contents: &Contents, arrival: &mut Arrival) -> Result<Contents, Failure> {
+    pub fn roll_forward(
+        &mut self,
+        contents: &Contents,
+        class: Class,
+        arrival: &mut Arrival,
+    ) -> Result<Contents, Failure> {
         // BIND: a zone without a serial is like one whose serial is not in the journal.
         contents.soa().ok_or(Failure::NotFound)?;
         let serial = contents.serial();
@@ -25,7 +30,7 @@ impl Journal {
             self.start(self.begin.serial, serial)?;
             while self.record().is_ok() {}
         }
-        let mut zone = Rolled { contents: contents.clone(), arrival, messages: Vec::new() };
+        let mut zone = Rolled { contents: contents.clone(), class, arrival, messages: Vec::new() };
         let result = if serial == end { Ok(()) } else { self.roll(serial, end, &mut zone) };
         let Rolled { contents, messages, .. } = zone;
         self.messages.extend(messages);
@@ -59,6 +64,7 @@ impl Journal {
 
 struct Rolled<'a> {
     contents: Contents,
+    class: Class,
     arrival: &'a mut Arrival,
     messages: Vec<JournalMessage>,
 }
@@ -80,7 +86,8 @@ impl Rolled<'_> {
                     to: first.ttl,
                 });
             }
-            if first.class != Class::IN {
+            // BIND: an assertion fails.
+            if first.class != self.class {
                 return Err(Failure::Malformed);
             }
             let records: Vec<&Record> = group.iter().map(|(_, record)| record).collect();

@@ -63,7 +63,7 @@ fn zone(serial: u32) -> Contents {
 }
 
 fn rolled(bytes: Vec<u8>, serial: u32) -> Result<Contents, Failure> {
-    open(bytes)?.roll_forward(&zone(serial), &mut Arrival::default())
+    open(bytes)?.roll_forward(&zone(serial), Class::IN, &mut Arrival::default())
 }
 
 fn printed(bytes: Vec<u8>, heads: Heads) -> (Result<(), Failure>, String, Vec<String>) {
