@@ -53,6 +53,7 @@ const DEVIATIONS: &[(&str, &str)] = &[
     ("bad/generate-bad-extra.zone", "RDATA errors in `$GENERATE`"),
     ("bad/generate-bad-ranges.zone", "RDATA errors in `$GENERATE`"),
     ("bad/generate-bad-rdata.zone", "RDATA errors in `$GENERATE`"),
+    ("bad/generate-in-parentheses.zone", "RDATA errors in `$GENERATE`"),
     ("good/name-in-all-cases.zone", "an owner that is written in several ways"),
 ];
 

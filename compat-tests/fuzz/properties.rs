@@ -84,7 +84,8 @@ fn zone(input: &[u8]) -> Result<Work, String> {
     let Some(contents) = &loaded.contents else { return Ok(Work { records: loaded.outcome.records }) };
     let _ = check::check(contents, &check::Options::default());
     let mut text = Vec::new();
-    zonefile::write_zone(contents, Class::IN, &mut text).map_err(|error| format!("not written: {error}"))?;
+    zonefile::write_zone(contents, Class::IN, None, &mut text)
+        .map_err(|error| format!("not written: {error}"))?;
     let copy = zonefile::load_bytes(&text, "copy", &apex, &lenient());
     if copy.outcome.diagnostics.iter().any(|diagnostic| only_generated(&diagnostic.kind)) {
         return Ok(Work { records: loaded.outcome.records });
@@ -95,7 +96,7 @@ fn zone(input: &[u8]) -> Result<Work, String> {
     }
     let mut rewritten = Vec::new();
     let copied = copy.contents.as_ref().ok_or("the copy is no zone")?;
-    zonefile::write_zone(copied, Class::IN, &mut rewritten)
+    zonefile::write_zone(copied, Class::IN, None, &mut rewritten)
         .map_err(|error| format!("not written: {error}"))?;
     if text != rewritten {
         return Err(format!("written differently the second time:\n{}", lossy(&rewritten)));

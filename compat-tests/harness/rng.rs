@@ -7,13 +7,14 @@ pub struct Rng(u64);
 impl Rng {
     /// A stream from `COMPAT_SEED`, or from the time if that is not set; prints the seed that repeats the run.
     pub fn for_test(test: &str) -> Rng {
-        let seed = match std::env::var("COMPAT_SEED") {
-            Ok(text) => text.parse().expect("COMPAT_SEED is a number"),
-            Err(_) => {
-                let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("the clock is past 1970");
-                u64::from(since.subsec_nanos()) ^ since.as_secs() << 30
-            }
-        };
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("the clock is past 1970");
+        Rng::for_test_with(test, u64::from(since.subsec_nanos()) ^ since.as_secs() << 30)
+    }
+
+    /// The same; without `COMPAT_SEED` the stream of `seed`.
+    pub fn for_test_with(test: &str, seed: u64) -> Rng {
+        let seed =
+            std::env::var("COMPAT_SEED").map_or(seed, |text| text.parse().expect("COMPAT_SEED is a number"));
         println!("{test}: seed {seed} (COMPAT_SEED={seed} repeats it)");
         Rng(seed)
     }

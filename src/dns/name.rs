@@ -24,6 +24,9 @@ pub enum NameError {
     /// The name has more than 255 octets.
     #[error("name too long")]
     NameTooLong,
+    /// No text at all.
+    #[error("empty name")]
+    Empty,
     /// Two dots in a row, or a dot at the start of a longer name.
     #[error("empty label")]
     EmptyLabel,
@@ -268,7 +271,7 @@ pub fn parse_into(text: &[u8], origin: Option<&[u8]>, out: &mut Vec<u8>) -> Resu
             out.push(0);
             return Ok(());
         }
-        b"" => return Err(NameError::EmptyLabel),
+        b"" => return Err(NameError::Empty),
         _ => {}
     }
     if parse_plain(text, origin, out) {
@@ -518,7 +521,7 @@ mod tests {
             |text: &str, error| assert_eq!(Name::parse(text.as_bytes(), Some(&Name::root())), Err(error));
         check("a..b.", NameError::EmptyLabel);
         check(".a.", NameError::EmptyLabel);
-        check("", NameError::EmptyLabel);
+        check("", NameError::Empty);
         check("a\\", NameError::CutEscape);
         check("a\\25", NameError::CutEscape);
         check("a\\256.", NameError::BadEscape);

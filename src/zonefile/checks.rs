@@ -82,9 +82,8 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     ) -> Step<()> {
         let tokens = &line.tokens[head.rdata_at..head.rdata_at + read];
         let is_reverse = head.rtype == RrType::PTR && is_reverse(file.owner());
-        // SVCB and HTTPS with a priority of zero are aliases.
-        let is_alias = tokens.first().is_some_and(|token| token.text.iter().all(|&digit| digit == b'0'));
-        let checked = hostname::checked(head.rtype, is_reverse, is_alias);
+        let number = tokens.first().and_then(|token| std::str::from_utf8(token.text).ok()?.parse().ok());
+        let checked = hostname::checked(head.rtype, is_reverse, number);
         if checked.is_empty() || tokens.first().is_some_and(|token| token.text == b"\\#") {
             return Ok(());
         }

@@ -19,6 +19,7 @@ use crate::dns::{Name, RrType, rdata};
 struct List {
     rtype: RrType,
     covered: [u8; 2],
+    ttl: u32,
     rdatas: Vec<Vec<u8>>,
 }
 
@@ -45,9 +46,9 @@ impl Commits {
     }
 
     /// Takes a record of the owner that is read, or of its glue.
-    pub(super) fn add(&mut self, glue: bool, owner: &[u8], rtype: RrType, octets: &[u8]) {
+    pub(super) fn add(&mut self, glue: bool, owner: &[u8], ttl: u32, rtype: RrType, octets: &[u8]) {
         if self.suspect(owner).is_some() {
-            put(self.lists(glue), rtype, octets);
+            put(self.lists(glue), ttl, rtype, octets);
         }
     }
 
@@ -58,9 +59,15 @@ impl Commits {
     }
 
     /// The same for one record.
-    pub(super) fn commit_one(&mut self, owner: &[u8], rtype: RrType, octets: &[u8]) -> Vec<&'static str> {
+    pub(super) fn commit_one(
+        &mut self,
+        owner: &[u8],
+        ttl: u32,
+        rtype: RrType,
+        octets: &[u8],
+    ) -> Vec<&'static str> {
         let mut lists = Vec::new();
-        put(&mut lists, rtype, octets);
+        put(&mut lists, ttl, rtype, octets);
         self.commit_lists(owner, lists)
     }
 
@@ -72,7 +79,7 @@ impl Commits {
     }
 }
 
-fn put(lists: &mut Vec<List>, rtype: RrType, octets: &[u8]) {
+fn put(lists: &mut Vec<List>, ttl: u32, rtype: RrType, octets: &[u8]) {
     let covered = match (rtype, octets) {
         (RrType::RRSIG | RrType::SIG, &[high, low, ..]) => [high, low],
         _ => [0, 0],
@@ -81,7 +88,7 @@ fn put(lists: &mut Vec<List>, rtype: RrType, octets: &[u8]) {
     match lists.iter_mut().find(|list| list.rtype == rtype && list.covered == covered) {
         Some(list) if list.rdatas.contains(&canonical) => {}
         Some(list) => list.rdatas.push(canonical),
-        None => lists.push(List { rtype, covered, rdatas: vec![canonical] }),
+        None => lists.push(List { rtype, covered, ttl, rdatas: vec![canonical] }),
     }
 }
 
@@ -103,7 +110,12 @@ fn merge(node: &mut Vec<List>, list: List, is_apex: bool, is_wildcard: bool) -> 
         return Some(TOO_LARGE);
     }
     match there {
-        Some(at) => node[at].rdatas.extend(new),
+        // BIND: what changes nothing is not looked at again.
+        Some(at) if new.is_empty() && node[at].ttl == list.ttl => return None,
+        Some(at) => {
+            node[at].ttl = list.ttl;
+            node[at].rdatas.extend(new);
+        }
         None => node.push(list),
     }
     let has_cname = node.iter().any(|list| list.rtype == RrType::CNAME);
@@ -131,7 +143,7 @@ pub(super) fn conflicts_of_rrsets(
         if open.as_ref().is_some_and(|(_, _, block)| *block != record.block) {
             end(&mut commits, open.take());
         }
-        commits.add(false, record.owner, record.rtype, record.rdata);
+        commits.add(false, record.owner, record.ttl, record.rtype, record.rdata);
         let (file, line) = (record.file.clone(), record.line);
         let diagnostic =
             Diagnostic { file, line, span: None, severity: Severity::Error, kind: Kind::NotAFile };

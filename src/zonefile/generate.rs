@@ -8,8 +8,8 @@ use nom::{IResult, Parser};
 
 use super::RecordRef;
 use super::diagnostics::Kind;
-use super::lexer::{LexError, Lexer, Line, Quotes};
-use super::reader::{File, Reader, Step};
+use super::lexer::{LexError, Lexed, Lexer, Line, PARAMS_AT, Quotes};
+use super::reader::{File, GiveUp, Reader, Step};
 use crate::dns::{RrType, name, rdata};
 
 /// Numbers from `start` to `stop`, both included.
@@ -95,10 +95,10 @@ pub(super) fn expand(template: &[u8], number: i32, bytes_max: usize) -> Result<V
             (b'$', Some(b'{')) => {
                 let (after, modifier) = modifier(tail).map_err(|_| "syntax error")?;
                 offset = modifier.offset;
-                write_number(number.wrapping_add(offset), &modifier, &mut out)?;
+                write_number(sum(number, offset)?, &modifier, &mut out)?;
                 rest = after;
             }
-            (b'$', _) => out.extend(number.wrapping_add(offset).to_string().bytes()),
+            (b'$', _) => out.extend(sum(number, offset)?.to_string().bytes()),
             (b'\\', Some(&escaped)) => {
                 out.extend([byte, escaped]);
                 rest = &tail[1..];
@@ -110,6 +110,10 @@ pub(super) fn expand(template: &[u8], number: i32, bytes_max: usize) -> Result<V
         }
     }
     Ok(out)
+}
+
+fn sum(number: i32, offset: i32) -> Result<i32, &'static str> {
+    number.checked_add(offset).ok_or("out of range")
 }
 
 fn write_number(value: i32, modifier: &Modifier, out: &mut Vec<u8>) -> Result<(), &'static str> {
@@ -149,7 +153,7 @@ fn write_nibbles(value: i32, width: usize, upper: bool, out: &mut Vec<u8>) {
 
 impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     /// `$GENERATE range owner [TTL] [class] type rdata`.
-    pub(super) fn generate(&mut self, file: &File, line: &Line<'_>) -> Step<()> {
+    pub(super) fn generate<'a>(&mut self, file: &File, lexer: &mut Lexer<'a>, line: &Line<'a>) -> Step<()> {
         let range_text = self.token(file, line, 1)?;
         let owner = self.token(file, line, 2)?;
         let (found, at, text) = self.ttl_and_class(file, line, 3)?;
@@ -171,11 +175,14 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
                 self.error(file, line.on_first_line(at), Kind::GenerateMeta(shown(text)));
             }
             (Some(range), Some(rtype)) => {
-                let template = Template { owner, rtype, rdata: template.text, rdata_at: at + 1 };
-                for number in range.numbers() {
-                    if let Err((index, reason)) = self.generate_one(file, line, &template, number) {
-                        self.error(file, line.on_first_line(index), Kind::Generate(reason));
-                        break;
+                let is_open = lexer.is_open_behind(line, at + 2);
+                let template = Template { owner, rtype, rdata: template.text, rdata_at: at + 1, is_open };
+                let mut numbers = range.numbers();
+                let flaw = numbers.find_map(|number| self.generate_one(file, line, &template, number).err());
+                if let Some(flaw) = flaw {
+                    self.error(file, line.on_first_line(flaw.token), Kind::Generate(flaw.reason));
+                    if is_open && flaw.is_read {
+                        return Err(self.leave_open(file, lexer, line, at + 2));
                     }
                 }
             }
@@ -183,20 +190,33 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         self.expect_end(file, line, at + 2)
     }
 
-    /// An error is a token of the line, and what is wrong with what it makes.
+    /// BIND: reads what is made with the lexer of the file, whose parentheses do not go on into it; so they are closed.
+    fn leave_open<'a>(&mut self, file: &File, lexer: &mut Lexer<'a>, line: &Line<'a>, end: usize) -> GiveUp {
+        lexer.rewind_closed(line, end);
+        match lexer.token(Quotes::Special) {
+            Ok(Lexed::EndOfLine) => return GiveUp::NextLine,
+            Ok(Lexed::Special) => self.error(file, line.on_first_line(end), Kind::Syntax("syntax error")),
+            Ok(_) => self.error(file, line.on_first_line(end), Kind::Syntax("extra input text")),
+            // It is met again on the way to the end of the line.
+            Err(_) => lexer.rewind_closed(line, end),
+        }
+        GiveUp::Skip
+    }
+
     fn generate_one(
         &mut self,
         file: &File,
         line: &Line<'_>,
         template: &Template<'_>,
         number: i32,
-    ) -> Result<(), (usize, &'static str)> {
-        let in_rdata = |reason| (template.rdata_at, reason);
-        let owner = expand(template.owner, number, OWNER_BYTES_MAX).map_err(|reason| (2, reason))?;
+    ) -> Result<(), Flaw> {
+        let in_owner = |reason| Flaw { token: 2, reason, is_read: false };
+        let in_rdata = |reason| Flaw { token: template.rdata_at, ..in_owner(reason) };
+        let owner = expand(template.owner, number, OWNER_BYTES_MAX).map_err(in_owner)?;
         let text = expand(template.rdata, number, RDATA_BYTES_MAX).map_err(in_rdata)?;
         let mut wire = Vec::with_capacity(owner.len() + 32);
         name::parse_into(&owner, Some(file.origin.as_wire()), &mut wire)
-            .map_err(|error| (2, rdata::name_reason(error)))?;
+            .map_err(|error| in_owner(rdata::name_reason(error)))?;
         if !name::is_at_or_below(&wire, self.zone.as_wire()) {
             self.warn(file, line.on_first_line(2), Kind::OutOfZone(file.name_of(&wire)));
             return Ok(());
@@ -205,14 +225,15 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         let mut made = Line::default();
         lexer.next_line(&mut made);
         if matches!(template.rtype, RrType::SVCB | RrType::HTTPS) {
-            made.join_pairs(0, lexer.file());
+            made.join_pairs(PARAMS_AT, lexer.file());
         }
         let mut octets = Vec::new();
         let parsed =
             rdata::from_text(self.options.class, template.rtype, &made.tokens, &file.origin, &mut octets);
-        let reason = parsed.map_err(|error| error.reason).err().or(made.error.map(LexError::reason));
+        let open = template.is_open.then_some(LexError::OpenParentheses);
+        let reason = parsed.map_err(|error| error.reason).err().or(made.error.or(open).map(LexError::reason));
         if let Some(reason) = reason {
-            return Err(in_rdata(reason));
+            return Err(Flaw { is_read: true, ..in_rdata(reason) });
         }
         self.commit_generated(file, &wire, line, template.rtype, &octets);
         Ok(())
@@ -225,6 +246,16 @@ struct Template<'a> {
     rtype: RrType,
     rdata: &'a [u8],
     rdata_at: usize,
+    /// Whether it stands in parentheses.
+    is_open: bool,
+}
+
+/// What is wrong with a record that is made, and which token of the line it comes from.
+struct Flaw {
+    token: usize,
+    reason: &'static str,
+    /// Whether its RDATA has been read.
+    is_read: bool,
 }
 
 #[cfg(test)]

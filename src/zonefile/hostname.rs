@@ -59,7 +59,7 @@ pub(super) fn is_owner(owner: &[u8], rtype: RrType) -> bool {
         // NSEC3: a hash in base32hex.
         50 => name::labels(owner)
             .next()
-            .is_some_and(|label| data_encoding::BASE32HEX_NOPAD.decode(&label.to_ascii_uppercase()).is_ok()),
+            .is_none_or(|label| data_encoding::BASE32HEX_NOPAD.decode(&label.to_ascii_uppercase()).is_ok()),
         _ => true,
     }
 }
@@ -82,9 +82,9 @@ fn host_part(owner: &[u8], rtype: RrType) -> Labels<'_> {
 
 /// The names in RDATA that check-names looks at: index among the tokens, index among the names, form.
 ///
-/// `reverse` says that the owner stands for an address, where PTR must point to hosts; `alias` that the first
-/// number of the RDATA is zero.
-pub(super) fn checked(rtype: RrType, reverse: bool, alias: bool) -> &'static [(usize, usize, Form)] {
+/// `reverse` says that the owner stands for an address, where PTR must point to hosts; `number` is what the RDATA
+/// begins with, if that is a number.
+pub(super) fn checked(rtype: RrType, reverse: bool, number: Option<u16>) -> &'static [(usize, usize, Form)] {
     match rtype.0 {
         2 => &[(0, 0, Form::Host)],
         6 => &[(0, 0, Form::Host), (1, 1, Form::Mailbox)],
@@ -94,8 +94,11 @@ pub(super) fn checked(rtype: RrType, reverse: bool, alias: bool) -> &'static [(u
         15 | 18 | 21 => &[(1, 0, Form::Host)],
         17 => &[(0, 0, Form::Mailbox)],
         33 => &[(3, 0, Form::Host)],
+        // A6: behind a prefix of full length there is no address.
+        38 if number == Some(128) => &[(1, 0, Form::Host)],
+        38 => &[(2, 0, Form::Host)],
         // SVCB and HTTPS, but not in the alias form.
-        64 | 65 if !alias => &[(1, 0, Form::Host)],
+        64 | 65 if number != Some(0) => &[(1, 0, Form::Host)],
         _ => &[],
     }
 }

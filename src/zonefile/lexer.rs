@@ -12,6 +12,9 @@ use nom::error::{Error, ErrorKind};
 use super::diagnostics::{Place, Span};
 use crate::dns::rdata::Token;
 
+/// Where the parameters of SVCB and HTTPS begin: behind priority and target.
+pub(super) const PARAMS_AT: usize = 2;
+
 /// What a byte means to the lexer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -58,6 +61,8 @@ enum Piece<'a> {
     Close,
     Nul,
     Word(&'a [u8]),
+    /// A word that the end of the file cuts in an escape.
+    CutWord,
     /// The text between quotes, escapes still in it.
     Quoted(&'a [u8]),
     /// A quote that is not closed on its line; the text up to there.
@@ -103,7 +108,8 @@ fn word(input: &[u8]) -> Parsed<'_, Piece<'_>> {
     while input.get(at) == Some(&b'\\') {
         // An escape takes the next byte with it, but not the end of the line.
         at += match input.get(at + 1) {
-            Some(b'\n' | b'\r') | None => 1,
+            None => return Ok((&[], Piece::CutWord)),
+            Some(b'\n' | b'\r') => 1,
             Some(_) => 2,
         };
         at += plain(&input[at..]);
@@ -158,6 +164,11 @@ pub(super) enum LexError {
     UnbalancedQuotes,
     /// A quote without another one in the file.
     OpenQuotes,
+    /// The same in `key="value"`.
+    UnbalancedPair,
+    OpenPair,
+    /// A word whose last octet is a backslash, and the last one of the file.
+    CutEscape,
     UnbalancedParentheses,
     /// The file ends inside parentheses.
     OpenParentheses,
@@ -169,8 +180,8 @@ impl LexError {
     /// BIND's result text.
     pub(super) fn reason(self) -> &'static str {
         match self {
-            LexError::UnbalancedQuotes => "unbalanced quotes",
-            LexError::OpenQuotes => "unexpected end of input",
+            LexError::UnbalancedQuotes | LexError::UnbalancedPair => "unbalanced quotes",
+            LexError::OpenQuotes | LexError::OpenPair | LexError::CutEscape => "unexpected end of input",
             LexError::UnbalancedParentheses | LexError::OpenParentheses => "unbalanced parentheses",
             LexError::Nul => "unexpected token",
         }
@@ -215,12 +226,26 @@ impl<'a> Line<'a> {
     ///
     /// BIND: only the lexer of SVCB parameters does so (RFC 9460 §2.1 would allow it nowhere else).
     pub(super) fn join_pairs(&mut self, first: usize, file: &'a [u8]) {
+        if let (Some(error), Some(last)) = (self.error, self.tokens.get(first..).and_then(<[_]>::last))
+            && is_pair(*last)
+            && offset(file, last.text) + last.text.len() == self.error_at
+        {
+            self.error = match error {
+                LexError::UnbalancedQuotes => Some(LexError::UnbalancedPair),
+                LexError::OpenQuotes => Some(LexError::OpenPair),
+                other => Some(other),
+            };
+            if self.error != Some(error) {
+                self.tokens.pop();
+                self.last_number = self.lines.pop().unwrap_or(self.last_number);
+            }
+        }
         let mut at = first;
         while at + 1 < self.tokens.len() {
             let (word, value) = (self.tokens[at], self.tokens[at + 1]);
             let start = offset(file, word.text);
             let adjacent = offset(file, value.text) == start + word.text.len() + 1;
-            if !word.quoted && value.quoted && adjacent && word.text.ends_with(b"=") {
+            if is_pair(word) && value.quoted && adjacent {
                 let text = &file[start..start + word.text.len() + value.text.len() + 2];
                 self.tokens[at] = Token { text, quoted: false };
                 self.tokens.remove(at + 1);
@@ -260,6 +285,18 @@ impl<'a> Line<'a> {
         self.lines.push(self.last_number);
         self.last_number = number;
     }
+}
+
+/// Whether a word ends with its first `=`.
+fn is_pair(word: Token<'_>) -> bool {
+    let mut bytes = word.text.iter();
+    let mut is_escaped = false;
+    let first = bytes.position(|&byte| {
+        let is_equals = byte == b'=' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_equals
+    });
+    !word.quoted && first.is_some() && bytes.as_slice().is_empty()
 }
 
 fn offset(file: &[u8], part: &[u8]) -> usize {
@@ -349,6 +386,21 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Whether parentheses are open behind the first `tokens` tokens of a line.
+    pub(super) fn is_open_behind(&mut self, line: &Line<'a>, tokens: usize) -> bool {
+        let here = self.mark();
+        self.rewind(line, tokens);
+        let is_open = self.depth > 0;
+        self.go_to(here);
+        is_open
+    }
+
+    /// Goes back into a line, behind its first `tokens` tokens, as if no parentheses were open.
+    pub(super) fn rewind_closed(&mut self, line: &Line<'a>, tokens: usize) {
+        self.rewind(line, tokens);
+        self.depth = 0;
+    }
+
     /// Takes one token. Blanks are nothing; newlines inside parentheses neither.
     pub(super) fn token(&mut self, quotes: Quotes) -> Result<Lexed<'a>, LexError> {
         while let Ok((rest, piece)) = piece(self.rest) {
@@ -371,6 +423,7 @@ impl<'a> Lexer<'a> {
                 Piece::Close => return Err(LexError::UnbalancedParentheses),
                 Piece::Nul => return Ok(Lexed::Special),
                 Piece::Word(text) => return Ok(Lexed::Word(text)),
+                Piece::CutWord => return Err(LexError::CutEscape),
                 Piece::Quoted(_) | Piece::Unclosed(_) if quotes == Quotes::Special => {
                     self.rest = &before[1..];
                     return Ok(Lexed::Special);
@@ -427,6 +480,7 @@ impl<'a> Lexer<'a> {
                 }
                 Piece::Close if self.depth > 0 => self.depth -= 1,
                 Piece::Word(text) => line.push(text, false, self.number),
+                Piece::CutWord => return self.fail(line, LexError::CutEscape, at),
                 Piece::Quoted(text) => {
                     // An escaped newline does not end the string.
                     self.number += newlines(text);
@@ -498,7 +552,7 @@ mod tests {
         assert_eq!(lines("a\r\nb\r\n"), ["1:a", "2:b"]);
         assert_eq!(lines("a"), ["1:a$"]);
         assert_eq!(lines("\n;x\n"), ["1:", "2:"]);
-        assert_eq!(lines("a\\"), ["1:a\\$"]);
+        assert_eq!(lines("a\\"), ["1:!"]);
         assert_eq!(lines("\"a\\\nb\" c\nd\n"), ["2:\"a\\\nb\"|c", "3:d"]);
     }
 

@@ -136,10 +136,11 @@ pub(super) fn is_single(rtype: RrType) -> bool {
     matches!(rtype, RrType::SOA | RrType::CNAME | RrType::DNAME)
 }
 
-/// Types that may stand beside CNAME: those of its own signatures (RFC 4034 §2.5, RFC 2535 §2.3.5).
+/// Types that may stand beside CNAME: those of its own signatures (RFC 4034 §2.5, RFC 2535 §2.3.5), and NSEC3, whose
+/// owners are names of their own even where they are spelled alike (RFC 5155 §7.1).
 pub(super) fn goes_with_cname(rtype: RrType) -> bool {
     // BIND: NXT, which NSEC has replaced, is other data.
-    matches!(rtype, RrType::CNAME | RrType::RRSIG | RrType::NSEC | RrType::KEY | RrType::SIG)
+    matches!(rtype, RrType::CNAME | RrType::RRSIG | RrType::NSEC | RrType::NSEC3 | RrType::KEY | RrType::SIG)
 }
 
 /// BIND: an RRset is as large as its database can hold, a little less than a message.

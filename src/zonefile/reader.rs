@@ -21,7 +21,7 @@ use std::sync::Arc;
 use self::source::{identity, unreadable};
 use super::commit::Commits;
 use super::diagnostics::{Diagnostic, Kind, Place, Severity};
-use super::lexer::{LexError, Lexer, Line, Quotes};
+use super::lexer::{LexError, Lexer, Line, PARAMS_AT, Quotes};
 use super::{Check, Options, Outcome, RecordRef};
 use crate::dns::rdata::{self, Token};
 use crate::dns::{Name, RrType, name};
@@ -326,7 +326,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                 match directive.as_slice() {
                     b"$TTL" => return self.default_ttl(file, line),
                     b"$DATE" => return self.date(file, line),
-                    b"$GENERATE" => return self.generate(file, line),
+                    b"$GENERATE" => return self.generate(file, lexer, line),
                     b"$ORIGIN" => {
                         self.token(file, line, 1)?;
                         self.pending_origin = true;
@@ -337,7 +337,13 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                             self.pending_include = Some(path);
                             name_at = 2;
                         }
-                        (path, false) => return self.include(file, line, &path, None),
+                        (path, false) => {
+                            // BIND: an origin that is still missing is this file's from now on.
+                            if let Some(pending) = &mut self.pending_include {
+                                pending.clone_from(&path);
+                            }
+                            return self.include(file, line, &path, None);
+                        }
                     },
                     _ => {
                         // BIND: says so, and then takes the line for a record.
@@ -415,7 +421,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             }
             let is_inner_wildcard = |owner| name::labels(owner).skip(1).any(|label| label == b"*");
             if self.options.check_wildcard != Check::Ignore && is_inner_wildcard(file.owner()) {
-                self.warn(file, line.at(0), Kind::InnerWildcard(file.owner_name()));
+                self.warn(file, line.on_first_line(0), Kind::InnerWildcard(file.owner_name()));
             }
         }
         file.drop = !name::is_at_or_below(file.owner(), self.zone.as_wire());
@@ -445,7 +451,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         self.has_delegation |= head.rtype == RrType::NS && !file.in_glue;
         self.check_type(file, line, &head);
         if matches!(head.rtype, RrType::SVCB | RrType::HTTPS) {
-            line.join_pairs(head.rdata_at, bytes);
+            line.join_pairs(head.rdata_at + PARAMS_AT, bytes);
         }
         if head.rtype == RrType::NS {
             self.check_ns(file, line, head.rdata_at)?;
@@ -489,7 +495,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
         let run = file.run();
         run.last_line = line;
         if let Some(commits) = &mut self.commits {
-            commits.add(in_glue, &run.owner, rtype, rdata);
+            commits.add(in_glue, &run.owner, self.ttl, rtype, rdata);
         }
         self.uncommitted += rdata.len();
         if self.uncommitted > UNCOMMITTED_BYTES_MAX {
@@ -538,7 +544,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     ) {
         self.hand_on(file, owner, line.number, 0, rtype, rdata);
         let Some(commits) = &mut self.commits else { return };
-        for reason in commits.commit_one(owner, rtype, rdata) {
+        for reason in commits.commit_one(owner, self.ttl, rtype, rdata) {
             let kind = Kind::Conflict { owner: file.name_of(owner), reason };
             self.error(file, line.on_first_line(2), kind);
         }

@@ -100,6 +100,10 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             rdata::from_text(self.options.class, head.rtype, &probe, &file.origin, &mut Vec::new()).err();
         let wanted = wanted.filter(|wanted| wanted.token == tokens.len()).map(|wanted| wanted.reason);
         match wanted {
+            // Whatever follows.
+            Some(reason) if error.is_some_and(|error| error.reason == reason) => {
+                self.report_rdata(file, line, head, tokens.len(), reason)
+            }
             Some(reason @ "extra input text") => self.report_rdata(file, line, head, tokens.len(), reason),
             Some(reason @ ("unexpected token" | "not a valid number")) if end.is_special() => {
                 self.report_rdata(file, line, head, tokens.len(), reason)

@@ -25,9 +25,15 @@ pub(super) fn dump_order(contents: &Contents) -> impl Iterator<Item = Vec<Rrset>
     names.chain(hashes).filter(|rrsets: &Vec<Rrset>| !rrsets.is_empty())
 }
 
-/// Writes every record on one line of its own, owners in canonical order, SOA and NS before other types.
-pub fn write_zone(contents: &Contents, class: Class, out: &mut impl Write) -> io::Result<()> {
-    dump_order(contents).try_for_each(|rrsets| write_rrsets(rrsets, class, out))
+/// Writes every record on one line of its own, owners in canonical order, SOA and NS before other types. With `now`
+/// comments may say that something is to be signed again at once.
+pub fn write_zone(
+    contents: &Contents,
+    class: Class,
+    now: Option<u32>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    dump_order(contents).try_for_each(|rrsets| write_rrsets(rrsets, class, now, out))
 }
 
 /// Puts the RRsets of an owner into the order of text dumps.
@@ -36,17 +42,22 @@ pub(super) fn sort(rrsets: &mut [Rrset]) {
 }
 
 /// Writes the RRsets of one owner.
-fn write_rrsets(mut rrsets: Vec<Rrset>, class: Class, out: &mut impl Write) -> io::Result<()> {
+fn write_rrsets(
+    mut rrsets: Vec<Rrset>,
+    class: Class,
+    now: Option<u32>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     sort(&mut rrsets);
     let mut text = String::new();
     for rrset in rrsets {
         for rdata in &rrset.rdatas {
             write_record(rrset.owner.as_wire(), class, rrset.rtype, rrset.ttl, rdata, &mut text);
         }
-        if let Some(expiry) = rrset.rdatas.iter().filter_map(|rdata| expiry(rrset.rtype, rdata)).min() {
+        if let Some(time) = rrset.rdatas.iter().filter_map(|rdata| resigned(rrset.rtype, rdata, now)).min() {
             // BIND: a comment says when the RRset would have to be signed again.
             text.push_str("; resign=");
-            rdata::write_time(expiry, &mut text);
+            rdata::write_time(time, &mut text);
             text.push('\n');
         }
     }
@@ -73,10 +84,14 @@ fn place(rtype: RrType) -> u32 {
     }
 }
 
-/// When a signature ends (RFC 4034 §3.1.5).
-fn expiry(rtype: RrType, rdata: &[u8]) -> Option<u32> {
-    let octets = rdata.get(8..)?.first_chunk::<4>().filter(|_| rtype == RrType::RRSIG)?;
-    Some(u32::from_be_bytes(*octets))
+/// When a signature must be replaced: when it ends (RFC 4034 §3.1.5), or now if it has not begun.
+fn resigned(rtype: RrType, rdata: &[u8], now: Option<u32>) -> Option<u32> {
+    let &[e1, e2, e3, e4, i1, i2, i3, i4] =
+        rdata.get(8..)?.first_chunk::<8>().filter(|_| rtype == RrType::RRSIG)?;
+    let (expiration, inception) =
+        (u32::from_be_bytes([e1, e2, e3, e4]), u32::from_be_bytes([i1, i2, i3, i4]));
+    let has_begun = |now: u32| inception.wrapping_sub(now) as i32 <= 0;
+    Some(now.filter(|&now| !has_begun(now)).unwrap_or(expiration))
 }
 
 /// Appends a record as one line, with its newline.

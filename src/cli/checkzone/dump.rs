@@ -61,7 +61,9 @@ impl Command {
                 raw::write_zone(contents, &header, arrival, &mut out)?;
             }
             None => match self.style {
-                Style::Full => zonefile::write_zone(contents, self.reading.class, &mut out)?,
+                Style::Full => {
+                    zonefile::write_zone(contents, self.reading.class, self.reading.now, &mut out)?
+                }
                 Style::Relative => zonefile::write_zone_relative(contents, self.reading.class, &mut out)?,
             },
         }

@@ -145,6 +145,9 @@ pub(super) fn parse(
         let Some(fields) = table::known_fields(class, rtype) else {
             return Err(RdataTextError { token: 0, reason: "unknown class/type" });
         };
+        if rtype == RrType::OPT {
+            return Err(RdataTextError { token: 0, reason: "not implemented" });
+        }
         for &field in fields {
             parse_field(field, &mut input, start, out)?;
         }
@@ -190,9 +193,6 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
         Field::LateName(_) => late_name(input, out)?,
         Field::QuotableName(_) => {
             let token = input.string()?;
-            if token.is_empty() {
-                return Err(input.bad("unexpected end of input"));
-            }
             input.push_name(token, out)?;
         }
         Field::Signer => {
@@ -260,12 +260,20 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
             return Err(input.behind("unexpected token"));
         }
         Field::Tag => {
-            let is_tag = |tag: &[u8]| !tag.is_empty() && tag.iter().all(u8::is_ascii_alphanumeric);
-            checked_string(input, out, is_tag)?;
+            // BIND: looks at the text, escapes and all.
+            let is_tag = |tag: &[u8]| tag.iter().all(u8::is_ascii_alphanumeric);
+            match input.peek() {
+                Some(tag) if !is_tag(tag) => return Err(input.behind("syntax error")),
+                Some(tag) if tag.is_empty() || tag.len() > usize::from(u8::MAX) => {
+                    input.at += 1;
+                    return Err(input.behind("out of range"));
+                }
+                _ => char_string(input, out)?,
+            }
         }
         Field::LongText => {
             let token = input.string()?;
-            unescape_into(token, out).ok_or_else(|| input.bad("syntax error"))?;
+            unescape_into(token, out).ok_or_else(|| input.behind("syntax error"))?;
         }
         Field::QuotedText => {
             let is_quoted = input.tokens.get(input.at).is_some_and(|token| token.quoted);
@@ -370,10 +378,15 @@ fn checked_string(
 fn digits(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
     // BIND: looks at the text, escapes and all.
     match input.peek() {
-        Some(text) if text.len() < 4 => Err(input.behind("syntax error")),
+        Some(text) if text.len() - escaped_quotes(text) < 4 => Err(input.behind("syntax error")),
         Some(text) if !text.iter().all(u8::is_ascii_digit) => Err(input.behind("out of range")),
         _ => char_string(input, out),
     }
+}
+
+/// BIND: takes the backslash from a quote that is escaped in quotes before it counts.
+fn escaped_quotes(text: &[u8]) -> usize {
+    text.iter().filter(|&&byte| byte == b'"').count()
 }
 
 fn char_string(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
@@ -393,7 +406,7 @@ pub(crate) fn name_reason(error: name::NameError) -> &'static str {
         name::NameError::NameTooLong => "ran out of space",
         name::NameError::EmptyLabel => "empty label",
         name::NameError::BadEscape => "bad escape",
-        name::NameError::CutEscape => "unexpected end of input",
+        name::NameError::CutEscape | name::NameError::Empty => "unexpected end of input",
         name::NameError::BitString => "bad label type",
         name::NameError::Relative | name::NameError::Malformed => "syntax error",
     }
