@@ -2,7 +2,7 @@
 
 use super::diagnostic::Severity;
 use super::lexer::{Kind, Want};
-use super::parser::{About, Parsed, Parser, Stop, UNEXPECTED_TOKEN};
+use super::parser::{About, Parsed, Parser, Stop};
 use super::values::{Address, AddressBlock, Located, Socket, Spelled, Value, ipv4, ipv4_prefix, ipv6};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -155,7 +155,7 @@ impl Parser {
         Ok(())
     }
 
-    pub(super) fn query_source(&mut self, accepts: Accepts) -> Parsed<Value> {
+    pub(super) fn query_source(&mut self, accepts: Accepts, out: &mut Vec<Located>) -> Parsed<()> {
         let ip: IpAddr = if accepts.v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let mut socket = Socket { address: Address { ip, scope: 0 }, port: 0, dscp: None };
         let (mut addresses, mut ports, mut dscps) = (0, 0, 0);
@@ -179,9 +179,7 @@ impl Parser {
                 dscps += 1;
                 self.dscp().map(|dscp| socket.dscp = Some(dscp))
             } else if addresses + ports + dscps == 0 {
-                let mut out = Vec::new();
-                self.socket(accepts, &mut out)?;
-                return out.pop().map(|located| located.value).ok_or(UNEXPECTED_TOKEN);
+                return self.socket(accepts, out);
             } else {
                 return Err(self.fail(About::Near, "expected 'address' or 'port'"));
             };
@@ -199,7 +197,8 @@ impl Parser {
         if dscps > 1 {
             return Err(self.fail(About::Nothing, "expected at most one dscp"));
         }
-        Ok(Value::Source(socket))
+        self.push(Value::Source(socket), out);
+        Ok(())
     }
 
     /// `10/8`, `192.0.2.1`, `2001:db8::/32`: with fewer than four octets the length must be there.

@@ -116,7 +116,7 @@ impl Parser {
             }
             Leaf::NetPrefix => Value::Prefix(self.net_prefix()?),
             Leaf::PortRange => self.port_range()?,
-            Leaf::ServerKey => Value::Text(self.server_key()?),
+            Leaf::ServerKey => return self.server_key(out),
             Leaf::UnspecifiedText => {
                 let token = self.get(Want::BRACED)?;
                 if token.kind != Kind::Braced {
@@ -125,8 +125,8 @@ impl Parser {
                 Value::Braced(token.text.clone())
             }
             Leaf::RrTypeList => self.rr_types()?,
-            Leaf::QuerySource4 => self.query_source(SOURCE4)?,
-            Leaf::QuerySource6 => self.query_source(SOURCE6)?,
+            Leaf::QuerySource4 => return self.query_source(SOURCE4, out),
+            Leaf::QuerySource6 => return self.query_source(SOURCE6, out),
             Leaf::Source4 => return self.socket(SOURCE4, out),
             Leaf::Source6 => return self.socket(SOURCE6, out),
             Leaf::Ipv6Address => return self.address(V6, out),
@@ -291,17 +291,20 @@ impl Parser {
     }
 
     /// BIND: the one key of a `server` may stand in braces.
-    fn server_key(&mut self) -> Parsed<String> {
-        if !self.peek(Want::WORD)?.is(b'{') {
-            return self.string();
+    fn server_key(&mut self, out: &mut Vec<Located>) -> Parsed<()> {
+        let is_braced = self.peek(Want::WORD)?.is(b'{');
+        if is_braced {
+            self.get(Want::WORD)?;
         }
-        self.get(Want::WORD)?;
         let key = self.string()?;
+        self.push(Value::Text(key), out);
+        if !is_braced {
+            return Ok(());
+        }
         if self.peek(Want::WORD)?.is(b';') {
             self.get(Want::WORD)?;
         }
-        self.special(b'}')?;
-        Ok(key)
+        self.special(b'}')
     }
 
     fn rr_types(&mut self) -> Parsed<Value> {

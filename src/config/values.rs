@@ -162,7 +162,7 @@ pub(super) fn ipv6(text: &str) -> Option<Spelled> {
     let ip: Ipv6Addr = address.parse().ok()?;
     let scope = match scope {
         None => 0,
-        Some(name) => match interface_index(name).or_else(|| name.parse().ok()) {
+        Some(name) => match scope_number(ip, name) {
             Some(index) => index,
             None => return Some(Spelled::UnknownScope),
         },
@@ -170,8 +170,13 @@ pub(super) fn ipv6(text: &str) -> Option<Spelled> {
     Some(Spelled::Whole(Address { ip: ip.into(), scope }))
 }
 
-fn interface_index(name: &str) -> Option<u32> {
-    nix::net::if_::if_nametoindex(name).ok()
+/// BIND: only link-local addresses may have the name of an interface; behind a number anything may stand.
+fn scope_number(ip: Ipv6Addr, name: &str) -> Option<u32> {
+    let by_name = ip.is_unicast_link_local().then(|| nix::net::if_::if_nametoindex(name).ok()).flatten();
+    by_name.or_else(|| {
+        let (number, rest) = leading_number(name);
+        if rest.len() == name.len() { None } else { number.try_into().ok() }
+    })
 }
 
 /// One to three octets of an IPv4 address.
@@ -194,6 +199,9 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
         _ => None,
     }
 }
+
+/// BIND has room for so many bytes of a duration.
+const ISO_BYTES_MAX: usize = 79;
 
 /// What strtoull(3) reads at the start: a sign wraps around, too many digits are the most there is.
 fn leading_number(text: &str) -> (u64, &str) {
@@ -254,14 +262,11 @@ pub(super) fn size(text: &str) -> Option<u64> {
 
 /// A number of seconds, numbers with the units w d h m s (`1h30m`), or an ISO 8601 duration (`P1DT2H`).
 pub(super) fn duration(text: &str) -> Option<Duration> {
-    let lower = text.to_ascii_lowercase();
-    match lower.strip_prefix('p') {
-        Some(iso) => {
-            let (secs, iso) = iso_duration(iso)?;
-            Some(Duration { secs: u32::try_from(secs).unwrap_or(u32::MAX), iso: Some(iso) })
-        }
-        None => Some(Duration { secs: u32::try_from(ttl(&lower)?).ok()?, iso: None }),
+    if text.starts_with(['p', 'P']) {
+        let (secs, iso) = iso_duration(text)?;
+        return Some(Duration { secs: u32::try_from(secs).unwrap_or(u32::MAX), iso: Some(iso) });
     }
+    Some(Duration { secs: u32::try_from(ttl(&text.to_ascii_lowercase())?).ok()?, iso: None })
 }
 
 /// A number of seconds alone, or numbers that all have units, in any order.
@@ -280,44 +285,87 @@ fn ttl(text: &str) -> Option<u64> {
     (!text.is_empty()).then_some(sum)
 }
 
-/// What stands behind the P: seconds, and how BIND prints it. BIND: a year has 365 days, a month 31, and weeks
-/// stand alone.
+/// Seconds, and how BIND prints them. A year has 365 days, a month 31, and weeks stand alone.
+///
+/// BIND: each letter is looked for in the rest of the text, and all between it and the letter before is its
+/// number; nothing is 0. The T is looked for first, so that anything may stand in front of it.
 fn iso_duration(text: &str) -> Option<(u64, String)> {
-    let (date, time) = text.split_once('t').unwrap_or((text, ""));
-    if date.contains('w') && (date.contains(['y', 'm', 'd']) || text.contains('t')) {
+    let bytes = text.as_bytes();
+    if bytes.len() > ISO_BYTES_MAX {
         return None;
     }
-    let mut printed = "P".to_owned();
-    let date_units = [('y', 31_536_000), ('m', 2_678_400), ('w', 604_800), ('d', 86_400)];
-    let days = iso_units(date, &date_units, &mut printed)?;
-    let mut clock = String::new();
-    let secs = iso_units(time, &[('h', 3600), ('m', 60), ('s', 1)], &mut clock)?;
-    if !clock.is_empty() {
-        printed += "T";
-        printed += &clock;
+    let find = |from: usize, letter: u8| {
+        bytes.iter().skip(from).position(|byte| byte.eq_ignore_ascii_case(&letter)).map(|found| from + found)
+    };
+    let number = |at: usize, found: usize| whole_number(bytes.get(at + 1..found)?);
+    let time = find(0, b'T');
+    // Where the letter is that was read last.
+    let mut at = 0;
+    let mut parts: Vec<(u32, u8)> = Vec::new();
+    for letter in *b"YMD" {
+        let is_date = |found: &usize| letter != b'M' || time.is_none_or(|time| *found < time);
+        if let Some(found) = find(at, letter).filter(is_date) {
+            parts.push((number(at, found)?, letter));
+            at = found;
+        }
     }
+    let days = parts.len();
+    if let Some(time) = time {
+        at = time;
+        for letter in *b"HMS" {
+            if let Some(found) = find(at, letter) {
+                parts.push((number(at, found)?, letter));
+                at = found;
+            }
+        }
+    }
+    if let Some(found) = find(0, b'W') {
+        if !parts.is_empty() || time.is_some() {
+            return None;
+        }
+        let weeks = number(at, found)?;
+        let printed = if weeks == 0 { "PT0S".to_owned() } else { format!("P{weeks}W") };
+        return (found + 1 == bytes.len()).then_some((u64::from(weeks) * 604_800, printed));
+    }
+    (at + 1 == bytes.len()).then(|| iso_parts(parts.split_at(days)))
+}
+
+/// The sum of the parts before and behind the T, and the text of those that are not 0.
+fn iso_parts((date, time): (&[(u32, u8)], &[(u32, u8)])) -> (u64, String) {
+    let (mut sum, mut printed) = (0, "P".to_owned());
+    let mut add = |parts: &[(u32, u8)], mark: &str, units: [(u8, u64); 3]| {
+        let mut mark = mark;
+        for (number, letter) in parts.iter().filter(|(number, _)| *number > 0) {
+            let secs = units.iter().find(|(unit, _)| unit == letter).map_or(0, |(_, secs)| *secs);
+            sum += u64::from(*number) * secs;
+            printed += &format!("{mark}{number}{}", char::from(*letter));
+            mark = "";
+        }
+    };
+    add(date, "", [(b'Y', 31_536_000), (b'M', 2_678_400), (b'D', 86_400)]);
+    add(time, "T", [(b'H', 3600), (b'M', 60), (b'S', 1)]);
     if printed == "P" {
         printed = "PT0S".to_owned();
     }
-    Some((days.checked_add(secs)?, printed))
+    (sum, printed)
 }
 
-/// Sums numbers with units, each unit at most once and in the order of the table; prints those that are not 0.
-fn iso_units(mut text: &str, mut table: &[(char, u64)], printed: &mut String) -> Option<u64> {
-    let mut sum = 0u64;
-    while !text.is_empty() {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let number: u32 = text[..digits].parse().ok()?;
-        let unit = text[digits..].chars().next()?;
-        let found = table.iter().position(|(letter, _)| *letter == unit)?;
-        sum = sum.checked_add(u64::from(number) * table[found].1)?;
-        if number > 0 {
-            *printed += &format!("{number}{}", unit.to_ascii_uppercase());
-        }
-        table = &table[found + 1..];
-        text = &text[digits + 1..];
+/// A text that strtoll(3) reads to its end, if it is not negative and fits into 32 bits; nothing is 0.
+fn whole_number(text: &[u8]) -> Option<u32> {
+    if text.is_empty() {
+        return Some(0);
     }
-    Some(sum)
+    let text = text.trim_ascii_start();
+    let (is_negative, digits) = match text.split_first() {
+        Some((b'-', digits)) => (true, digits),
+        Some((b'+', digits)) => (false, digits),
+        _ => (false, text),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number: u32 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (!is_negative || number == 0).then_some(number)
 }
 
 #[cfg(test)]
@@ -340,6 +388,13 @@ mod tests {
         check("pt1m30s", Some(90), Some("PT1M30S"));
         check("P2W", Some(1_209_600), Some("P2W"));
         check("P0D", Some(0), Some("PT0S"));
+        check("P1Y@algorithm", Some(31_536_000), Some("P1Y"));
+        check("P1D@T5S", Some(86_405), Some("P1DT5S"));
+        check("PT", Some(0), Some("PT0S"));
+        check("P5000000000D", None, None);
+        check("P1M1Y", None, None);
+        check("P1Yx2D", None, None);
+        check("PDT+5S", Some(5), Some("PT5S"));
         for wrong in ["P1WT1H", "P1X", "1x", "P5", "", "99999999999", "99999999999999999999999w"] {
             check(wrong, None, None);
         }

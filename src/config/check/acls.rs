@@ -131,18 +131,26 @@ impl<'a> Checker<'a> {
 
     /// Checks the list of a statement, if there is one.
     pub(super) fn list_of(&mut self, cache: &mut AclCache, entry: &Entry) -> Checked<Summary> {
-        if let Some(transport) = entry.behind("transport").and_then(|value| Some((value, value.text()?))) {
-            let (value, text) = transport;
+        let mut result = self.match_list(cache, entry.match_list().unwrap_or_default());
+        if let Some(value) = entry.behind("port")
+            && let Some(port) = value.integer().filter(|port| *port >= u32::from(u16::MAX))
+        {
+            self.error(&value.position, format!("port value '{port}' is out of range"));
+            result = result.and(Err(FAILURE));
+        }
+        if let Some(value) = entry.behind("transport")
+            && let Some(text) = value.text()
+        {
             let lower = text.to_ascii_lowercase();
             if !lower.starts_with("tcp") && !lower.starts_with("tls") {
                 let text = format!(
                     "'{text}' is not a valid transport protocol for zone transfers. Please specify either 'tcp' or 'tls'"
                 );
                 self.error(&value.position, text);
-                return Err(FAILURE);
+                result = result.and(Err(FAILURE));
             }
         }
-        self.match_list(cache, entry.match_list().unwrap_or_default())
+        result
     }
 
     /// Checks the ACLs that a view has for itself.
