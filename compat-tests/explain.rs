@@ -19,7 +19,7 @@ fn run(args: &[&str]) -> (i32, String) {
 }
 
 /// The lines that `--explain` adds: an arrow, a frame with the line, a hint.
-fn is_explanation(line: &str) -> bool {
+pub(crate) fn is_explanation(line: &str) -> bool {
     let behind = line.trim_start_matches(|character: char| character == ' ' || character.is_ascii_digit());
     let first = behind.split(' ').next().unwrap_or_default();
     line.starts_with(' ') && matches!(first, "-->" | "|" | "=") || line != behind && first == "|"
@@ -38,6 +38,20 @@ fn explanations_stand_between_the_lines_of_bind_and_change_nothing_else() {
         explained += text.lines().count() - bare.len();
     }
     assert!(explained > 1000, "{explained} lines of explanations");
+}
+
+#[test]
+fn many_findings_of_one_place_are_explained_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("zone");
+    // Each zero octet is an error, and BIND says so each time.
+    std::fs::write(&path, [&b"x TXT "[..], &[0; 70_000], b"\n"].concat()).expect("a file");
+    let path = path.to_str().expect("ASCII");
+    let (_, text) = run(&["--explain", "-i", "local", "example", path]);
+    let (_, plain) = run(&["-i", "local", "example", path]);
+    assert!(plain.lines().count() > 70_000, "{}", plain.lines().count());
+    let added = text.lines().filter(|line| is_explanation(line)).count();
+    assert!((1..50).contains(&added), "{added} lines of explanations");
 }
 
 #[test]

@@ -11,9 +11,13 @@
 //! Memory is that of the whole process: run by itself, as `compat-tests/run` does it. Other tests in the same
 //! process disturb it, so a case counts only if it takes too much three times.
 
+mod inputs;
+mod journals;
 mod minimise;
 mod mutations;
 mod properties;
+mod raw_zones;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -23,7 +27,7 @@ use std::time::{Duration, Instant};
 use peak_alloc::PeakAlloc;
 
 use crate::harness::rng::Rng;
-use crate::zonefuzz;
+use inputs::Inputs;
 use properties::Reader;
 
 /// Counts what the readers allocate.
@@ -34,38 +38,6 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const FILES: u64 = 1_500;
 /// How long one file may take. The longest take milliseconds; this is for machines with much else to do.
 const CASE_TIME_MAX: Duration = Duration::from_secs(60);
-
-/// Files that stand for themselves and are changed into others.
-fn seeds(reader: Reader) -> Vec<Vec<u8>> {
-    match reader {
-        Reader::Zone => files_below(Path::new("zonefiles"), "zone"),
-        Reader::Configuration => {
-            let cases = include_str!("../src/config/verdicts.txt").split("\n\n").skip(1);
-            let source = |case: &str| {
-                let lines: Vec<&str> = case.lines().filter(|line| !line.starts_with("=> ")).collect();
-                lines.join("\n") + "\n"
-            };
-            cases.map(|case| source(case).into_bytes()).collect()
-        }
-    }
-}
-
-fn files_below(folder: &Path, extension: &str) -> Vec<Vec<u8>> {
-    let mut found: Vec<PathBuf> = Vec::new();
-    let mut open = vec![folder.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).expect("tests run in the package's folder") {
-            let path = entry.expect("an entry can be read").path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|found| found == extension) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found.iter().map(|path| std::fs::read(path).expect("a file of the corpus")).collect()
-}
 
 /// Runs one case; an error says what is wrong.
 fn run(reader: Reader, input: &[u8]) -> Result<(), String> {
@@ -115,23 +87,14 @@ impl Budget {
 
 /// Reads files until the budget is used up or something is wrong with one.
 fn work(budget: Budget, mut rng: Rng, current: &Current) -> Result<u64, String> {
-    let seeds = Reader::ALL.map(|reader| (reader, seeds(reader)));
-    let corpus = zonefuzz::corpus();
-    for (reader, seeds) in &seeds {
-        assert!(seeds.len() > 20, "{reader:?} has {} seeds", seeds.len());
-        for input in seeds {
-            attempt(*reader, input.clone(), current)?;
-        }
+    let inputs = Inputs::new(&mut rng);
+    for (reader, input) in inputs.seeds() {
+        attempt(reader, input.clone(), current)?;
     }
     let (since, mut told, mut files) = (Instant::now(), 0, 0);
     while !budget.is_used_up(files, since) {
-        for (reader, seeds) in &seeds {
-            // Nearly right zones get further into the reader than mere bytes do.
-            let input = match reader {
-                Reader::Zone if rng.chance(50) => zonefuzz::file(&mut rng, &corpus, "example", &[]),
-                _ => mutations::mutated(seeds, &mut rng),
-            };
-            attempt(*reader, input, current)?;
+        for reader in Reader::ALL {
+            attempt(reader, inputs.next(reader, &mut rng), current)?;
         }
         files += 1;
         if since.elapsed().as_secs() / 60 > told {

@@ -106,7 +106,7 @@ pub(crate) fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// A configuration: some from the grammar, some from the corpus, most of them mutated.
-fn file(rng: &mut Rng, corpus: &[(PathBuf, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn file(rng: &mut Rng, corpus: &[(PathBuf, Vec<u8>)]) -> Vec<u8> {
     let text = if rng.chance(60) { generate::configuration(rng) } else { rng.pick(corpus).1.clone() };
     if rng.chance(35) { text } else { mutate::mutate(rng, &text, &rng.clone().pick(corpus).1) }
 }

@@ -38,6 +38,35 @@ pub(super) fn mutated(seeds: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
     file
 }
 
+/// A binary file with up to five octets, numbers or parts of it changed; most keep their place.
+pub(super) fn damaged(mut file: Vec<u8>, rng: &mut Rng) -> Vec<u8> {
+    for _ in 0..rng.below(6) {
+        let at = rng.below(file.len() + 1);
+        let number =
+            *rng.pick(&[0, 1, 2, 10, 11, 63, 255, 256, 0xffff, 0x1_0000, 0x7fff_ffff, 0x8000_0000, u32::MAX]);
+        match rng.below(10) {
+            0 | 1 => overwrite(&mut file, at, &[1 << rng.below(8)]),
+            2 | 3 => overwrite(&mut file, at, &number.to_be_bytes()),
+            4 | 5 => overwrite(&mut file, at, &(number as u16).to_be_bytes()),
+            6 => overwrite(&mut file, at, &[*rng.pick(SPECIAL)]),
+            7 => {
+                let part = part(&file.clone(), rng);
+                overwrite(&mut file, at, &part);
+            }
+            8 => change(&mut file, &[b"\xc0\x0c\0\x3f".to_vec()], rng),
+            _ => file.truncate(at),
+        }
+        file.truncate(BYTES_MAX);
+    }
+    file
+}
+
+fn overwrite(file: &mut [u8], at: usize, octets: &[u8]) {
+    for (place, octet) in file.iter_mut().skip(at).zip(octets) {
+        *place = *octet;
+    }
+}
+
 fn change(file: &mut Vec<u8>, seeds: &[Vec<u8>], rng: &mut Rng) {
     let at = rng.below(file.len() + 1);
     match rng.below(14) {

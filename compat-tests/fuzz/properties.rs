@@ -3,10 +3,15 @@
 //! Besides "no panic": reading twice gives the same; findings lie within the file; what could be loaded can be
 //! written, and is the same zone when it is read again.
 
+use std::io::Write;
+
+use tempfile::NamedTempFile;
 use trimaran::config::{self, Secrets};
 use trimaran::dns::{Class, Name};
 use trimaran::zone::check;
 use trimaran::zonefile::{self, Check, Format, Kind, Loaded, Options};
+
+use super::{journals, raw_zones, told};
 
 /// What reading takes whatever the size of the file: the chunks in which records go to the thread that builds the zone.
 const FIXED_BYTES: usize = 16 << 20;
@@ -16,6 +21,12 @@ const FIXED_BYTES: usize = 16 << 20;
 pub(super) enum Reader {
     /// Master files.
     Zone,
+    /// Master files, of which is told what was found.
+    Explained,
+    /// Zones in raw format.
+    Raw,
+    /// Journals of BIND.
+    Journal,
     /// named.conf.
     Configuration,
 }
@@ -28,12 +39,16 @@ pub(super) struct Work {
 
 impl Reader {
     /// All of them.
-    pub(super) const ALL: [Reader; 2] = [Reader::Zone, Reader::Configuration];
+    pub(super) const ALL: [Reader; 5] =
+        [Reader::Zone, Reader::Explained, Reader::Raw, Reader::Journal, Reader::Configuration];
 
     /// Reads `input`; an error says which property does not hold.
     pub(super) fn check(self, input: &[u8]) -> Result<Work, String> {
         match self {
             Reader::Zone => zone(input),
+            Reader::Explained => told::check(input),
+            Reader::Raw => raw_zones::check(input),
+            Reader::Journal => journals::check(input),
             Reader::Configuration => configuration(input),
         }
     }
@@ -45,15 +60,15 @@ impl Reader {
     /// what `$GENERATE` makes.
     pub(super) fn bytes_max(self, input_bytes: usize, work: &Work) -> usize {
         let per_input_byte = match self {
-            Reader::Zone => 256,
-            Reader::Configuration => 2048,
+            Reader::Zone | Reader::Raw | Reader::Journal => 256,
+            Reader::Explained | Reader::Configuration => 2048,
         };
         FIXED_BYTES + per_input_byte * input_bytes + 2048 * work.records as usize
     }
 }
 
 /// Warnings where `strictness` is even, refusals where it is odd, so that both ways are taken.
-fn options(strictness: usize) -> Options {
+pub(super) fn options(strictness: usize) -> Options {
     let check = if strictness.is_multiple_of(2) { Check::Warn } else { Check::Fail };
     Options {
         class: Class::IN,
@@ -67,7 +82,7 @@ fn options(strictness: usize) -> Options {
     }
 }
 
-fn lenient() -> Options {
+pub(super) fn lenient() -> Options {
     let check = Check::Ignore;
     Options { check_names: check, check_mx: check, check_ns: check, check_wildcard: check, ..options(0) }
 }
@@ -101,6 +116,13 @@ fn zone(input: &[u8]) -> Result<Work, String> {
     if text != rewritten {
         return Err(format!("written differently the second time:\n{}", lossy(&rewritten)));
     }
+    let mut relative = Vec::new();
+    zonefile::write_zone_relative(contents, Class::IN, &mut relative)
+        .map_err(|error| format!("not written: {error}"))?;
+    let copy = zonefile::load_bytes(&relative, "copy", &apex, &lenient());
+    if digest(&loaded) != digest(&copy) {
+        return Err(format!("the relative form reads back differently:\n{}", lossy(&relative)));
+    }
     Ok(Work { records: loaded.outcome.records })
 }
 
@@ -110,8 +132,15 @@ fn only_generated(kind: &Kind) -> bool {
     matches!(kind, Kind::Obsolete(_) | Kind::NotAtTop(_) | Kind::AtTop(_))
 }
 
-fn digest(loaded: &Loaded) -> Option<[u8; 32]> {
+pub(super) fn digest(loaded: &Loaded) -> Option<[u8; 32]> {
     loaded.contents.as_ref().map(|contents| contents.digest())
+}
+
+/// A file with these bytes, which is gone when it is let go of.
+pub(super) fn scratch(bytes: &[u8]) -> NamedTempFile {
+    let mut file = NamedTempFile::new().expect("the folder for temporary files can be written to");
+    file.write_all(bytes).expect("the folder for temporary files can be written to");
+    file
 }
 
 fn lossy(text: &[u8]) -> String {
@@ -158,6 +187,15 @@ fn configuration(input: &[u8]) -> Result<Work, String> {
             let said: Vec<String> = copy.diagnostics.iter().map(ToString::to_string).collect();
             return Err(format!("canonical form reads back differently: {said:?}\n{canonical}"));
         }
+    }
+    let _ = reading.zones().len() + reading.canonical(Secrets::Hidden).len();
+    let (ours, again) = (reading.resolve(None), again.resolve(None));
+    let said = |(_, found): &(Option<config::Config>, Vec<config::Diagnostic>)| format!("{found:?}");
+    if ours.0.is_some() != again.0.is_some() || said(&ours) != said(&again) {
+        return Err("what the server makes of it differs from time to time".into());
+    }
+    if ours.0.is_some() && !reading.is_valid() {
+        return Err("the server takes what BIND does not".into());
     }
     Ok(Work { records: 0 })
 }

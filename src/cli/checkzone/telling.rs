@@ -22,7 +22,7 @@ pub(super) struct Telling {
     sources: Sources,
     /// What came from standard input, which cannot be read again.
     stdin: Option<Vec<u8>>,
-    /// For the document.
+    /// For the document; otherwise the last one only.
     found: Vec<Found>,
     serial: Option<u32>,
     records: Option<u64>,
@@ -123,7 +123,12 @@ impl Telling {
             self.found.push(found);
             return Ok(());
         }
-        found.explain(&mut self.sources, self.colours, out)
+        let is_repeated = self.found.last().is_some_and(|last| found.repeats(last));
+        if !is_repeated {
+            found.explain(&mut self.sources, self.colours, out)?;
+        }
+        self.found = vec![found];
+        Ok(())
     }
 
     /// Notes the zone that was loaded.

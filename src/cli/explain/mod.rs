@@ -149,6 +149,11 @@ impl Found {
         }
     }
 
+    /// Whether the explanation would be that of `other` once more.
+    pub fn repeats(&self, other: &Found) -> bool {
+        self.place == other.place && self.owner == other.owner && self.hint == other.hint
+    }
+
     /// Writes what stands behind BIND's line: the place, the line, what is meant in it, and the hint.
     pub fn explain(&self, sources: &mut Sources, colours: Colours, out: &mut dyn Write) -> io::Result<()> {
         let frame = |text: &str| colours.paint(Role::Frame, text);

@@ -13,6 +13,8 @@ const COLUMNS_MAX: usize = 100;
 /// How much of a longer line stands before what is meant.
 const COLUMNS_BEFORE: usize = 40;
 const TAB_WIDTH: usize = 8;
+/// How much of a line is looked at on either side, in bytes: more than can be shown.
+const BYTES_AROUND: usize = 8 * COLUMNS_MAX;
 
 /// Files, read once more for their text and kept.
 #[derive(Default)]
@@ -125,7 +127,11 @@ impl Source {
 /// Shows `line` with the bytes from `start` to `end` marked. What cannot be shown becomes U+FFFD.
 fn excerpt(line: &[u8], start: usize, end: usize) -> Excerpt {
     let mut shown: Vec<char> = Vec::new();
-    let (mut at, mut indent, mut behind) = (0, None, None);
+    let mut first = start.min(line.len()).saturating_sub(BYTES_AROUND);
+    // Not in the middle of a character.
+    first += line[first..].iter().take_while(|&&byte| first > 0 && byte & 0xc0 == 0x80).take(3).count();
+    let last = line.len().min(start.saturating_add(BYTES_AROUND));
+    let (mut at, mut indent, mut behind) = (first, None, None);
     let mut mark = |at: usize, column: usize| {
         if at >= start {
             indent.get_or_insert(column);
@@ -134,7 +140,7 @@ fn excerpt(line: &[u8], start: usize, end: usize) -> Excerpt {
             behind.get_or_insert(column);
         }
     };
-    for chunk in line.utf8_chunks() {
+    for chunk in line[first..last].utf8_chunks() {
         for character in chunk.valid().chars() {
             mark(at, shown.len());
             at += character.len_utf8();
@@ -180,6 +186,12 @@ mod tests {
         let long = format!("{} here {}", "x".repeat(300), "y".repeat(300));
         let (text, indent, width) = shown(&long, 301, 305);
         assert_eq!((&text[indent..indent + width], text.len()), ("here", COLUMNS_MAX + 6));
+        let wide = format!("{} here", "x\u{1f600}".repeat(9_000));
+        for shift in 0..5 {
+            let (text, indent, width) = shown(&wide[5 * shift..], 45_001 - 5 * shift, 45_005 - 5 * shift);
+            assert_eq!(text.chars().skip(indent).take(width).collect::<String>(), "here", "{text}");
+            assert!(!text.contains(char::REPLACEMENT_CHARACTER));
+        }
     }
 
     #[test]
