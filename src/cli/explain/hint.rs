@@ -1,6 +1,6 @@
 //! One line on how to mend each kind of finding.
 
-use crate::dns::RrType;
+use crate::dns::{Name, RrType};
 use crate::zone::check::{Finding, Glue, Missing, OutsideTrouble, Trouble};
 use crate::zonefile::{Kind, Near};
 
@@ -226,7 +226,7 @@ fn is_near(left: &str, right: &str) -> bool {
 }
 
 /// How to mend what was found in a zone.
-pub(super) fn of_finding(finding: &Finding) -> String {
+pub(super) fn of_finding(finding: &Finding, apex: &Name) -> String {
     match finding {
         Finding::SoaCount(0) => {
             "a zone begins with its SOA record: @ SOA server mailbox serial refresh retry expire \
@@ -236,13 +236,18 @@ pub(super) fn of_finding(finding: &Finding) -> String {
         Finding::SoaCount(_) => "keep one SOA record".into(),
         Finding::NoNs => "say which servers serve the zone: @ NS ns1, and an address for ns1".into(),
         Finding::ApexNs { target, trouble } | Finding::Target { target, trouble, .. } => {
+            let relative = relative_host(target, apex);
             let target = target.undotted();
             match trouble {
-                Trouble::NoAddress(Glue::None) => {
-                    format!(
-                        "add an A or AAAA record for {target}, or mend the name; outside names end in a dot"
-                    )
-                }
+                Trouble::NoAddress(Glue::None) => match relative {
+                    Some(host) => format!(
+                        "if {host} is meant, write {host}. with a final dot; otherwise add an A or AAAA record for \
+                         {target}"
+                    ),
+                    None => {
+                        format!("add an A or AAAA record for {target}, or mend the name; outside names end in a dot")
+                    }
+                },
                 Trouble::NoAddress(_) => format!("add glue: an A or AAAA record for {target} in this zone"),
                 Trouble::Cname => format!("name the host that {target} is an alias of (RFC 2181 §10.3)"),
                 Trouble::BelowDname(dname) => {
@@ -293,9 +298,31 @@ pub(super) fn of_finding(finding: &Finding) -> String {
     }
 }
 
+/// What stands in front of the zone's name in `target`, if it looks like the name of a host elsewhere.
+fn relative_host(target: &Name, apex: &Name) -> Option<String> {
+    let (full, zone) = (target.undotted().to_string(), apex.undotted().to_string());
+    let (host, end) = full.split_at_checked(full.len().checked_sub(zone.len() + 1)?)?;
+    let is_below = end.strip_prefix('.').is_some_and(|end| end.eq_ignore_ascii_case(&zone));
+    let top = host.rsplit_once('.')?.1;
+    let is_host = top.len() > 1 && top.bytes().all(|octet| octet.is_ascii_alphabetic());
+    (is_below && is_host).then(|| host.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_final_dot_that_was_forgotten_is_noticed() {
+        let host = |target: &str| relative_host(&target.parse().unwrap(), &"example.com.".parse().unwrap());
+        assert_eq!(host("mail.example.com.Example.com.").as_deref(), Some("mail.example.com"));
+        assert_eq!(host("mail.example.net.example.com.").as_deref(), Some("mail.example.net"));
+        for other in
+            ["mail.example.com.", "example.com.", "192.0.2.1.example.com.", "com.", "a.b.example.net."]
+        {
+            assert_eq!(host(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn words_that_were_meant_are_named() {

@@ -11,11 +11,12 @@
 //! Findings about the zone as a whole come without a place: [`locate`] reads the file once more and finds the
 //! records they are about. That happens only if there is something to explain.
 //!
-//! Not here: BIND's wording and the codes (`zonefile::diagnostics`), hints ([`hint`]), excerpts ([`source`]).
+//! Not here: BIND's wording and the codes (`zonefile::diagnostics`), hints ([`hint`], [`slip`]), excerpts ([`source`]).
 
 mod hint;
 pub mod json;
 mod locate;
+mod slip;
 mod source;
 
 use std::io::{self, Write};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 use crate::dns::Name;
 use crate::zone::check::Finding;
-use crate::zonefile::{Diagnostic, Severity};
+use crate::zonefile::{Diagnostic, Kind, Severity};
 
 pub use locate::{Subject, locate};
 pub use source::Sources;
@@ -115,13 +116,20 @@ impl Found {
         let text = diagnostic.to_string();
         // BIND says nothing of some errors but their result.
         let message = if text.is_empty() { diagnostic.kind.result().to_owned() } else { text };
+        let (file, line) = (&diagnostic.file, diagnostic.line);
+        let place = match &diagnostic.kind {
+            Kind::Conflict { owner, .. } => sources.place_of_owner(file, line, owner),
+            _ => sources.place(file, line, diagnostic.span),
+        };
+        let around = place.as_ref().and_then(|place| sources.around(place));
+        let slip = around.and_then(|around| around.slip(&diagnostic.kind));
         Found {
             severity: diagnostic.severity,
             code: diagnostic.kind.code().into_owned(),
-            place: sources.place(&diagnostic.file, diagnostic.line, diagnostic.span),
+            place,
             owner: diagnostic.kind.owner().map(|owner| owner.undotted().to_string()),
             message,
-            hint: hint::of_kind(&diagnostic.kind),
+            hint: slip.unwrap_or_else(|| hint::of_kind(&diagnostic.kind)),
         }
     }
 
@@ -145,7 +153,7 @@ impl Found {
             place,
             owner: Some(subject.owner.undotted().to_string()),
             message,
-            hint: hint::of_finding(finding),
+            hint: hint::of_finding(finding, apex),
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Place;
+use super::slip::Around;
 use crate::dns::Name;
 use crate::zonefile::Span;
 
@@ -80,15 +81,29 @@ impl Sources {
         let mut found = None;
         let mut at = 0;
         for word in text.split(|byte| b" \t();\"".contains(byte)) {
-            let lower = word.to_ascii_lowercase();
-            let is_beginning = full.as_bytes().strip_prefix(lower.as_slice());
-            if !word.is_empty() && is_beginning.is_some_and(|rest| rest.is_empty() || rest[0] == b'.') {
+            if may_stand_for(word, &full) {
                 found = Some((at, word.len()));
             }
             at += word.len() + 1;
         }
         let Some((start, bytes)) = found else { return whole };
         whole.map(|whole| Place { column: Some(start + 1), bytes, ..whole })
+    }
+
+    /// The place of `owner` at the start of `line`, which may have left it out.
+    pub(super) fn place_of_owner(&mut self, file: &Arc<str>, line: u32, owner: &Name) -> Option<Place> {
+        let whole = self.place(file, line, None)?;
+        let Some(text) = self.get(file).and_then(|source| source.line(whole.line)) else {
+            return Some(whole);
+        };
+        let word = text.split(|byte| b" \t();\"".contains(byte)).next().unwrap_or_default();
+        let is_owner = word == b"@" || may_stand_for(word, &owner.to_string().to_ascii_lowercase());
+        Some(if is_owner { Place { column: Some(1), bytes: word.len(), ..whole } } else { whole })
+    }
+
+    /// What stands around a place in its line.
+    pub(super) fn around(&mut self, place: &Place) -> Option<Around<'_>> {
+        Around::of(self.get(&place.file)?.line(place.line)?, place)
     }
 
     /// The line of a place, with what is meant in it; nothing if the file cannot be read or has changed.
@@ -103,6 +118,13 @@ impl Sources {
         };
         Some(excerpt(line, start, end))
     }
+}
+
+/// Whether a word in a file is a name, in lower case, or the beginning of it.
+fn may_stand_for(word: &[u8], name: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    let rest = name.as_bytes().strip_prefix(lower.as_slice());
+    !word.is_empty() && rest.is_some_and(|rest| rest.first().is_none_or(|&byte| byte == b'.'))
 }
 
 impl Source {
