@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use trimaran::dns::{Name, RrType};
+use trimaran::dns::{Class, Name, RrType};
 use trimaran::zone::Contents;
 use trimaran::zonefile::journal_file::{Compaction, Failure, Heads, Journal, compact};
 use trimaran::zonefile::{self, Arrival};
@@ -120,8 +120,8 @@ pub(super) fn check(input: &[u8]) -> Result<Work, String> {
     }
     let _ = printed(&journal, Heads::Shown);
     for zone in &*ZONES {
-        let rolled = journal.clone().roll_forward(zone, &mut Arrival::default());
-        let again = journal.roll_forward(zone, &mut Arrival::default());
+        let rolled = journal.clone().roll_forward(zone, Class::IN, &mut Arrival::default());
+        let again = journal.roll_forward(zone, Class::IN, &mut Arrival::default());
         if rolled.map(|zone| zone.digest()) != again.map(|zone| zone.digest()) {
             return Err("rolling forward twice gives two zones".into());
         }
