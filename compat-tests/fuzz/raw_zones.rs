@@ -42,7 +42,7 @@ pub(super) fn check(input: &[u8]) -> Result<Work, String> {
     let work = Work { records: loaded.outcome.records };
     let Some(contents) = &loaded.contents else { return Ok(work) };
     let _ = check::check(contents, &check::Options::default());
-    zonefile::write_zone(contents, Class::IN, &mut Vec::new()).map_err(|error| error.to_string())?;
+    zonefile::write_zone(contents, Class::IN, None, &mut Vec::new()).map_err(|error| error.to_string())?;
     zonefile::write_zone_relative(contents, Class::IN, &mut Vec::new()).map_err(|error| error.to_string())?;
     let header = Header { class: Class::IN, version: Version::V1, dump_time: 0, source_serial: None };
     let bytes = written(contents, &header, &arrival);

@@ -278,8 +278,8 @@ fn ttl(text: &str) -> Option<u64> {
     let numbers = text.split_inclusive(|letter: char| !letter.is_ascii_digit());
     let mut sum = 0u64;
     for part in numbers {
-        let (digits, unit) = part.split_at(part.len().checked_sub(1)?);
-        let (_, secs) = UNITS.iter().find(|(letter, _)| unit.starts_with(*letter))?;
+        let (_, secs) = UNITS.iter().find(|(letter, _)| part.ends_with(*letter))?;
+        let digits = part.get(..part.len() - 1)?;
         sum = sum.checked_add(digits.parse::<u64>().ok()?.checked_mul(*secs)?)?;
     }
     (!text.is_empty()).then_some(sum)
