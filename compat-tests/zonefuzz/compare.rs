@@ -36,7 +36,7 @@ const RULES: [Rule; 6] = [
     ("what is said of $DATE names a line of BIND's source", without_date),
     ("lines over 8 KiB are cut", cut),
     ("octets that are no UTF-8", without_octets),
-    ("the time of a dump", without_time),
+    ("when signatures are to be made again", without_time),
     ("one spelling per owner in dumps", |line| Some(line.to_ascii_lowercase())),
 ];
 
@@ -60,7 +60,7 @@ fn without_octets(line: &str) -> Option<String> {
     Some(marks.split('?').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("?"))
 }
 
-/// Signatures that are not valid yet are to be made again at once: the two programs run one after the other.
+/// Signatures that are not valid yet are to be made again at once, and the two programs run one after the other.
 fn without_time(line: &str) -> Option<String> {
     (!line.starts_with("; resign=")).then(|| line.to_owned())
 }
@@ -114,9 +114,10 @@ pub(super) fn verdict(theirs: &Said, ours: &Said) -> Verdict {
         return Verdict::Explained("a file that includes itself is not opened again");
     }
     let (mut left, mut right) = (theirs.clone(), ours.clone());
-    if theirs.stdout.contains("type 'TKEY': invalid use of a meta type\n") {
+    if format!("{}{}", theirs.stdout, theirs.stderr).contains("type 'TKEY': invalid use of a meta type\n") {
         for said in [&mut left, &mut right] {
             said.stdout = apply(&said.stdout, without_rdata_errors);
+            said.stderr = apply(&said.stderr, without_rdata_errors);
         }
         if left == right {
             return Verdict::Explained("what else is wrong with a TKEY");

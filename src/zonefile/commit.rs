@@ -100,7 +100,8 @@ fn merge(node: &mut Vec<List>, list: List, is_apex: bool, is_wildcard: bool) -> 
         RrType::NSEC3 if is_wildcard => return Some(WILDCARD_NSEC3),
         _ => {}
     }
-    let there = node.iter().position(|other| other.rtype == list.rtype && other.covered == list.covered);
+    let (rtype, covered) = (list.rtype, list.covered);
+    let there = node.iter().position(|other| other.rtype == rtype && other.covered == covered);
     let known: &[Vec<u8>] = there.map_or(&[], |at| &node[at].rdatas);
     let new: Vec<Vec<u8>> = list.rdatas.iter().filter(|rdata| !known.contains(rdata)).cloned().collect();
     if is_single(list.rtype) && (list.rdatas.len() > 1 || known.len() + new.len() > 1) {
@@ -117,6 +118,10 @@ fn merge(node: &mut Vec<List>, list: List, is_apex: bool, is_wildcard: bool) -> 
             node[at].rdatas.extend(new);
         }
         None => node.push(list),
+    }
+    // BIND: keeps NSEC3 records and their signatures in a tree of their own.
+    if rtype == RrType::NSEC3 || covered == RrType::NSEC3.0.to_be_bytes() {
+        return None;
     }
     let has_cname = node.iter().any(|list| list.rtype == RrType::CNAME);
     (has_cname && !node.iter().all(|list| goes_with_cname(list.rtype))).then_some(CNAME_AND_OTHER)

@@ -346,6 +346,11 @@ impl<'a> Lexer<'a> {
         Lexer { file, rest: file, number: 1, depth: 0, fresh: true }
     }
 
+    /// For a file whose first line goes on one of another file.
+    pub(super) fn within_line(file: &'a [u8]) -> Lexer<'a> {
+        Lexer { fresh: false, ..Lexer::new(file) }
+    }
+
     /// How many bytes have been read.
     pub(super) fn position(&self) -> usize {
         self.file.len() - self.rest.len()

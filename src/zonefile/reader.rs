@@ -92,6 +92,8 @@ pub(super) struct File {
     pub(super) drop: bool,
     /// Whether `$ORIGIN` stood right before.
     origin_changed: bool,
+    /// BIND: behind an `$INCLUDE` that ends its file, blanks in front of the first line mean nothing.
+    first_blanks_count: bool,
 }
 
 impl File {
@@ -105,6 +107,7 @@ impl File {
             name_servers: Vec::new(),
             drop: false,
             origin_changed: true,
+            first_blanks_count: true,
         }
     }
 
@@ -213,7 +216,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     }
 
     fn lines(&mut self, bytes: &[u8], file: &mut File) {
-        let mut lexer = Lexer::new(bytes);
+        let mut lexer = if file.first_blanks_count { Lexer::new(bytes) } else { Lexer::within_line(bytes) };
         let mut line = Line::default();
         let mut noted = 0;
         let mut note = |at: usize| {
@@ -348,7 +351,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                     _ => {
                         // BIND: says so, and then takes the line for a record.
                         let text = String::from_utf8_lossy(text).into_owned();
-                        self.error(file, line.at(0), Kind::UnknownDirective(text));
+                        self.error(file, line.on_first_line(0), Kind::UnknownDirective(text));
                     }
                 }
             }

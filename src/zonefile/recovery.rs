@@ -102,6 +102,9 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         match wanted {
             // Whatever follows.
             Some(reason) if error.is_some_and(|error| error.reason == reason) => {
+                if reason == "unexpected end of input" && !end.is_special() {
+                    return GiveUp::RdataEnd { reason };
+                }
                 self.report_rdata(file, line, head, tokens.len(), reason)
             }
             Some(reason @ "extra input text") => self.report_rdata(file, line, head, tokens.len(), reason),
@@ -113,8 +116,10 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             }
             _ => {
                 // What has been read has been looked at.
-                let _ = self.check_rdata(file, line, head, tokens.len(), None);
-                GiveUp::RdataEnd { reason: end.reason() }
+                match self.check_rdata(file, line, head, tokens.len(), None) {
+                    Ok(()) => GiveUp::RdataEnd { reason: end.reason() },
+                    Err(how) => how,
+                }
             }
         }
     }

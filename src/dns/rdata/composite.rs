@@ -28,6 +28,9 @@ pub(super) fn key_flags(input: &mut Input<'_>) -> Parsed<u16> {
 
 pub(super) fn salt(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
     let token = input.word()?;
+    if token.len() > 2 * usize::from(u8::MAX) {
+        return Err(input.bad("text too long"));
+    }
     let at = out.len();
     out.push(0);
     if token != b"-" {

@@ -115,6 +115,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
                 part.current.owner = file.owner().to_vec();
                 part.drop = file.drop;
                 part.origin_changed = origin_changed;
+                part.first_blanks_count = !line.ends_file;
                 self.outcome.included.push(path);
                 self.stack.push(identity);
                 self.lines(&bytes, &mut part);
