@@ -148,7 +148,7 @@ impl OnTerminal {
     }
 
     /// All that is shown until the program ends.
-    fn to_the_end(mut self) -> String {
+    fn shown_to_the_end(mut self) -> String {
         self.until("\0 never shown");
         assert!(self.child.wait().expect("it ends").success(), "{}", self.shown);
         self.shown
@@ -189,7 +189,7 @@ fn a_file_that_takes_long_shows_that_it_is_read_and_leaves_no_trace() {
     assert!(checking.until("reading"), "{}", checking.shown);
     file.write_all(ZONE).expect("the program reads the pipe");
     drop(file);
-    let shown = checking.to_the_end();
+    let shown = checking.shown_to_the_end();
     // The line is cleared before the messages.
     assert!(shown.ends_with(&format!("\x1b[2K{LOADED}")), "{shown:?}");
 }
@@ -198,14 +198,14 @@ fn a_file_that_takes_long_shows_that_it_is_read_and_leaves_no_trace() {
 fn a_file_that_is_read_at_once_shows_no_bar() {
     let path = "zonefiles/good/ttl-units.zone";
     let plain = run(&["-i", "local", "example", path]).1.replace('\n', "\r\n");
-    assert_eq!(OnTerminal::start(&["-i", "local", "example", path]).to_the_end(), plain);
-    assert_eq!(OnTerminal::start(&["-q", "-i", "local", "example", path]).to_the_end(), "");
+    assert_eq!(OnTerminal::start(&["-i", "local", "example", path]).shown_to_the_end(), plain);
+    assert_eq!(OnTerminal::start(&["-q", "-i", "local", "example", path]).shown_to_the_end(), "");
 }
 
 #[test]
 fn explanations_are_in_colours_on_a_terminal() {
     let shown =
         OnTerminal::start(&["--explain", "-i", "local", "example", "zonefiles/warn/mx-to-cname.zone"]);
-    let shown = shown.to_the_end();
+    let shown = shown.shown_to_the_end();
     assert!(shown.contains("\x1b[1;36mhint\x1b[0m"), "{shown:?}");
 }

@@ -105,7 +105,9 @@ fn zones() -> Vec<(String, String)> {
         samples.map(|path| (text(path.file_stem().expect("a name").as_encoded_bytes()), name(&path)));
     let all: Vec<_> = good.chain(samples).collect();
     assert!(all.len() > 100, "there are {} zones", all.len());
-    all.into_iter().filter(|(_, path)| !path.contains("class-")).collect()
+    // Classes are asked for by an option; of an owner that is written in several ways DEVIATIONS.md tells.
+    let is_other = |path: &str| path.contains("class-") || path.contains("name-in-all-cases");
+    all.into_iter().filter(|(_, path)| !is_other(path)).collect()
 }
 
 /// A zone in all forms, made by both, read by both.
@@ -250,12 +252,13 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut Rng) {
 /// A program and its arguments.
 type CommandLine = (&'static str, Vec<String>);
 
-/// Runs both on mutations of `sources`; `args` makes the command line for the file at a path.
+/// Runs both on mutations of `sources`; `commands` makes the command lines for the file at a path.
 fn check_mutations(test: &str, sources: &[(String, Vec<u8>)], commands: fn(&str, &str) -> Vec<CommandLine>) {
     let folder = Folder::new();
     let mut rng = Rng::for_test(test);
     let (mut crashes, mut texts, mut wrong) = (0, 0, Vec::new());
-    let count = files_wanted();
+    // It is the runs of BIND that take the time.
+    let count = files_wanted() / commands("", "").len();
     for number in 0..count {
         let (zone, source) = rng.pick(sources);
         let mut bytes = source.clone();

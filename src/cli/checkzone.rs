@@ -91,7 +91,7 @@ impl Command {
         if self.debug {
             writeln!(stderr, r#"loading "{shown_zone}" from "{shown_file}" class "{}""#, self.class_text)?;
         }
-        let (loaded, mut arrival) = self.load(&zone, telling)?;
+        let (loaded, mut arrival) = self.load(&zone, telling);
         let contents = {
             let mut sink = io::sink();
             let informational: &mut dyn Write = match (self.quiet, self.dumps_to_stdout()) {
@@ -122,20 +122,23 @@ impl Command {
         Ok(0)
     }
 
-    fn load(&self, zone: &Name, telling: &mut Telling) -> io::Result<(Loaded, Arrival)> {
+    fn load(&self, zone: &Name, telling: &mut Telling) -> (Loaded, Arrival) {
         let wants_arrival = self.raw.is_some();
         let Some(file) = &self.file else {
             // BIND: what comes from there is text, whatever was said of the format.
-            let bytes = telling.read_stdin()?;
-            return Ok(telling.bar.during("reading", || match wants_arrival {
+            let bytes = match telling.read_stdin() {
+                Ok(bytes) => bytes,
+                Err(error) => return (Loaded::unreadable("-", &error), Arrival::default()),
+            };
+            return telling.bar.during("reading", || match wants_arrival {
                 true => zonefile::load_bytes_with_arrival(&bytes, "-", zone, &self.reading),
                 false => (zonefile::load_bytes(&bytes, "-", zone, &self.reading), Arrival::default()),
-            }));
+            });
         };
-        Ok(telling.bar.during("reading", || match wants_arrival {
+        telling.bar.during("reading", || match wants_arrival {
             true => zonefile::load_with_arrival(Path::new(file), zone, &self.reading),
             false => (zonefile::load(Path::new(file), zone, &self.reading), Arrival::default()),
-        }))
+        })
     }
 
     /// Says what was found; the zone, if it is one.

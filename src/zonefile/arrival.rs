@@ -91,6 +91,15 @@ pub struct Arrival {
     lists: HashMap<Box<[u8]>, Vec<Pair>>,
     current: Block,
     glue: Option<Block>,
+    /// The serial that a raw file says its source had: it goes on into the next one.
+    pub(super) source_serial: Option<u32>,
+}
+
+impl Arrival {
+    /// The serial of the source of the raw file that was read, if it says.
+    pub fn source_serial(&self) -> Option<u32> {
+        self.source_serial
+    }
 }
 
 impl Arrival {

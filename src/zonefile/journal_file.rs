@@ -175,7 +175,7 @@ impl Journal {
 
     fn open_exactly(path: &Path, messages: &mut Vec<JournalMessage>) -> Result<Journal, Failure> {
         let shown = path.to_string_lossy().into_owned();
-        let bytes = match std::fs::read(path) {
+        let bytes = match super::source::read(path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let (action, reason) = match error.kind() {

@@ -417,7 +417,7 @@ impl<'a> Lexer<'a> {
             match piece {
                 Piece::Gap => {}
                 Piece::Newline | Piece::Return => {
-                    self.number += u32::from(piece == Piece::Newline);
+                    self.count(piece);
                     self.fresh = true;
                     if self.depth == 0 {
                         return Ok(Lexed::EndOfLine);
@@ -434,11 +434,11 @@ impl<'a> Lexer<'a> {
                     return Ok(Lexed::Special);
                 }
                 Piece::Quoted(text) => {
-                    self.number += newlines(text);
+                    self.number = self.number.saturating_add(newlines(text));
                     return Ok(Lexed::Quoted);
                 }
                 Piece::Unclosed(text) => {
-                    self.number += newlines(text);
+                    self.number = self.number.saturating_add(newlines(text));
                     return Err(unclosed(rest));
                 }
             }
@@ -470,7 +470,7 @@ impl<'a> Lexer<'a> {
             match piece {
                 Piece::Gap => {}
                 Piece::Newline | Piece::Return => {
-                    self.number += u32::from(piece == Piece::Newline);
+                    self.count(piece);
                     if self.depth == 0 {
                         self.fresh = true;
                         line.end_number = self.number;
@@ -488,11 +488,11 @@ impl<'a> Lexer<'a> {
                 Piece::CutWord => return self.fail(line, LexError::CutEscape, at),
                 Piece::Quoted(text) => {
                     // An escaped newline does not end the string.
-                    self.number += newlines(text);
+                    self.number = self.number.saturating_add(newlines(text));
                     line.push(text, true, self.number);
                 }
                 Piece::Unclosed(text) => {
-                    self.number += newlines(text);
+                    self.number = self.number.saturating_add(newlines(text));
                     return self.fail(line, unclosed(rest), at);
                 }
                 Piece::Close => return self.fail(line, LexError::UnbalancedParentheses, at),
@@ -505,6 +505,12 @@ impl<'a> Lexer<'a> {
         line.ends_file = true;
         line.end_number = self.number;
         true
+    }
+
+    /// Counts a newline, however many there are; a carriage return is none.
+    #[inline]
+    fn count(&mut self, piece: Piece<'_>) {
+        self.number = self.number.saturating_add(u32::from(piece == Piece::Newline));
     }
 
     fn fail(&mut self, line: &mut Line<'a>, error: LexError, at: usize) -> bool {

@@ -1,11 +1,13 @@
 //! A zone file to zone contents, with the rules that make a zone impossible.
 
 use std::cell::RefCell;
+use std::io;
 use std::path::Path;
 
 use super::arrival::Arrival;
+use super::diagnostics::{Diagnostic, Place, Severity};
 use super::feed::feed;
-use super::{Format, Options, Outcome, RecordRef, raw};
+use super::{Format, Options, Outcome, RecordRef, raw, source};
 use crate::dns::{Name, RrType};
 use crate::zone::Contents;
 use crate::zone::builder::Builder;
@@ -23,6 +25,15 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// What there is of a stream that could not be read; `shown` stands for its name.
+    pub fn unreadable(shown: &str, error: &io::Error) -> Loaded {
+        let Place { line, span } = Place::line(1);
+        let kind = source::unreadable(error);
+        let mut outcome = Outcome::default();
+        outcome.push(Diagnostic { file: shown.into(), line, span, severity: Severity::Error, kind });
+        Loaded { contents: None, outcome, incomplete: None }
+    }
+
     /// Why there is no zone, in BIND's words; `None` if there is one.
     ///
     /// A zone without NS records is one, but not one that may be served: that is for `zone::check` to say.
@@ -80,6 +91,7 @@ fn observe(
     });
     let mut arrival = arrival.into_inner();
     arrival.end();
+    arrival.source_serial = loaded.outcome.source_serial;
     (loaded, arrival)
 }
 

@@ -15,7 +15,7 @@
 //! Not here: the presentation format of RDATA (`dns::rdata`), checks that need the whole zone
 //! (`zone::check`).
 //!
-//! Caveats: a file is read whole into memory. `$DATE`, which BIND writes in cache dumps only, changes no TTL.
+//! Caveats: a file is read whole into memory, of pipes and devices 1 GiB at most. `$DATE`, which BIND writes in cache dumps only, changes no TTL.
 
 mod arrival;
 mod checked;
@@ -34,6 +34,7 @@ pub mod raw;
 mod reader;
 mod recovery;
 mod relative;
+mod source;
 mod writer;
 
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use load::{Loaded, load, load_bytes, load_bytes_with_arrival, load_with_arri
 pub use progress::Progress;
 pub use reader::parse_class;
 pub use relative::write_zone_relative;
+pub use source::read_stream;
 pub use writer::{write_record, write_zone};
 
 use crate::dns::{Class, Name, RrType};
@@ -133,6 +135,8 @@ pub struct Outcome {
     pub records: u64,
     /// The files that `$INCLUDE` named and that could be read.
     pub included: Vec<PathBuf>,
+    /// The serial of its source that a raw file gives.
+    pub source_serial: Option<u32>,
 }
 
 impl Outcome {

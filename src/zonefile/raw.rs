@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use super::arrival::{Arrival, Pair};
 use super::diagnostics::{Diagnostic, Kind, Place, Severity};
+use super::source;
 use super::writer::dump_order;
 use super::{Options, Outcome, RecordRef};
 use crate::dns::{Class, Name, RrType, Rrset, name, rdata};
@@ -63,15 +64,10 @@ pub struct Header {
 /// Reads a file and hands its records on; see [`super::read`].
 pub(super) fn read(path: &Path, zone: &Name, options: &Options, sink: impl FnMut(RecordRef<'_>)) -> Outcome {
     let shown: Arc<str> = path.to_string_lossy().into();
-    match std::fs::read(path) {
+    match source::read(path) {
         Ok(bytes) => read_bytes(&bytes, shown, zone, options, sink),
         Err(error) => {
-            let reason = match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "file not found",
-                io::ErrorKind::PermissionDenied => "permission denied",
-                io::ErrorKind::IsADirectory => "not a file",
-                _ => "I/O error",
-            };
+            let reason = source::unreadable(&error).result();
             let mut outcome = Outcome::default();
             outcome.push(diagnostic(&shown, Severity::Error, Kind::Unreadable(reason)));
             outcome
@@ -217,7 +213,11 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             1 => 24,
             _ => return Err(Kind::RawFormat("unsupported file format version")),
         };
-        if self.bytes.len() < self.at { Err(FILE_ENDS) } else { Ok(()) }
+        let head = self.bytes.get(..self.at).ok_or(FILE_ENDS)?;
+        if head.len() == 24 && be32(head, 12) & SOURCE_SERIAL_SET != 0 {
+            self.outcome.source_serial = Some(be32(head, 16));
+        }
+        Ok(())
     }
 
     /// Reads one RRset; false at the end of the file.

@@ -12,16 +12,15 @@
 
 mod directives;
 mod head;
-mod source;
 mod ttl;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use self::source::{identity, unreadable};
 use super::commit::Commits;
 use super::diagnostics::{Diagnostic, Kind, Place, Severity};
 use super::lexer::{LexError, Lexer, Line, PARAMS_AT, Quotes};
+use super::source::{self, identity, unreadable};
 use super::{Check, Options, Outcome, RecordRef};
 use crate::dns::rdata::{self, Token};
 use crate::dns::{Name, RrType, name};

@@ -56,7 +56,7 @@ impl Command {
                     class: self.reading.class,
                     version,
                     dump_time,
-                    source_serial: self.source_serial,
+                    source_serial: self.source_serial.or(arrival.source_serial()),
                 };
                 raw::write_zone(contents, &header, arrival, &mut out)?;
             }

@@ -1,6 +1,6 @@
 //! How findings are told: as BIND does, explained, or as JSON.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,8 +44,7 @@ impl Telling {
 
     /// All of standard input; kept if lines of it may have to be shown.
     pub(super) fn read_stdin(&mut self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes)?;
+        let bytes = zonefile::read_stream(io::stdin().lock())?;
         if self.form != Form::Bind {
             self.sources.put("-", bytes.clone());
             self.stdin = Some(bytes.clone());

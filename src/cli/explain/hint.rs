@@ -206,6 +206,7 @@ fn of_unreadable(reason: &str) -> &'static str {
         "file not found" => "check the name: it is relative to the working directory (-w), not to this file",
         "permission denied" => "make the file and its directories readable for the user that reads it",
         "too many open files" => "files include each other in a circle: remove one $INCLUDE",
+        "more than 1 GiB from a pipe or device" => "if there is an end to it, put it into a file first",
         _ => "the file cannot be read to its end: check the disk and the file",
     }
 }

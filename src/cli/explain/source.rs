@@ -47,7 +47,9 @@ impl Sources {
     }
 
     fn get(&mut self, file: &Arc<str>) -> Option<&Source> {
-        let read = || Some(Source::new(std::fs::read(Path::new(&**file)).ok()?));
+        // A pipe or a device gives something else the second time, or nothing, or does not end.
+        let again = |path: &Path| path.is_file().then(|| std::fs::read(path).ok()).flatten();
+        let read = || again(Path::new(&**file)).map(Source::new);
         self.files.entry(Arc::clone(file)).or_insert_with(read).as_ref()
     }
 

@@ -3,12 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::source::{self, unreadable};
 use super::{File, GiveUp, Reader, Step};
 use crate::dns::{Name, rdata};
 use crate::zonefile::RecordRef;
 use crate::zonefile::diagnostics::{Kind, Place};
 use crate::zonefile::lexer::{Line, Quotes};
+use crate::zonefile::source::{self, unreadable};
 
 /// How deep `$INCLUDE` may nest.
 const INCLUDE_DEPTH_MAX: usize = 32;
