@@ -4,15 +4,15 @@
 //! named-checkconf stood. `--trimaran` adds, on standard error, what this server would not carry out; the exit
 //! code is then 1 too if the server would not start. Findings go to standard output, as BIND's do.
 
+mod zone_data;
+
 use super::getopt::{Options, Step};
 use super::help;
-use crate::config::{self, ListedZone, Plugins, ReadOptions, Reading, Secrets, Severity};
-use crate::dns::Name;
-use crate::zone::check::{self, Check};
-use crate::{clock, zonefile};
+use crate::config::{self, Plugins, ReadOptions, Reading, Secrets, Severity};
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use zone_data::Verdict;
 
 /// The options, as getopt(3) writes them.
 pub const OPTIONS: &str = "cdhijlm:pt:vxz";
@@ -161,86 +161,13 @@ fn zones(wishes: &Wishes, reading: &Reading, out: &mut dyn Write, err: &mut dyn 
     for zone in reading.zones() {
         if wishes.list_zones {
             writeln!(out, "{} {} {} {}", zone.name, zone.class, zone.view, zone.zone_type)?;
-        } else if load_zone(&zone, reading.directory(), wishes.with_journals, out, err)? == Verdict::Refused {
+        } else if zone_data::load(&zone, reading.directory(), wishes.with_journals, out, err)?
+            == Verdict::Refused
+        {
             code = 1;
         }
     }
     Ok(code)
-}
-
-/// Whether a zone can be served.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Loaded,
-    Refused,
-}
-
-/// Loads the file of a zone that has its data from one, and says so as BIND does.
-fn load_zone(
-    zone: &ListedZone<'_>,
-    directory: &Path,
-    with_journal: bool,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> io::Result<Verdict> {
-    let zone_type = zone.zone_type.to_ascii_lowercase();
-    let is_filled_elsewhere = zone.has_other_source || (zone_type == "redirect" && zone.has_primaries);
-    if is_filled_elsewhere || !matches!(zone_type.as_str(), "primary" | "master" | "redirect" | "hint") {
-        return Ok(Verdict::Loaded);
-    }
-    let name = Name::parse(zone.name.as_bytes(), Some(&Name::root()));
-    let (Some(file), Ok(name), Some(class)) = (zone.file, name, zonefile::parse_class(zone.class.as_bytes()))
-    else {
-        return Ok(Verdict::Refused);
-    };
-    let reading = zonefile::Options {
-        format: if zone.checks.is_raw { zonefile::Format::Raw } else { zonefile::Format::Text },
-        class,
-        check_names: zone.checks.names,
-        // BIND: with -z the names of name servers and mail exchangers are looked at, but not refused.
-        check_mx: if zone.checks.mx == Check::Ignore { Check::Ignore } else { Check::Warn },
-        check_wildcard: if zone.checks.wildcard { Check::Warn } else { Check::Ignore },
-        max_ttl: zone.checks.max_ttl_secs,
-        now: u32::try_from(clock::unix_secs()).ok(),
-        ..Default::default()
-    };
-    // BIND names the file as the configuration does, and looks for it in the directory.
-    let path = directory.join(file);
-    let (shown, shown_path) = (name.undotted(), path.to_string_lossy());
-    let plain = |text: &str| {
-        text.replace(&*shown_path, file)
-            .replace(&format!("zone {shown}/IN:"), &format!("zone {shown}/{class}:"))
-    };
-    if zone_type == "hint" {
-        let loaded = zonefile::load(&path, &name, &reading);
-        for diagnostic in &loaded.outcome.diagnostics {
-            writeln!(out, "{}", plain(&diagnostic.to_string()))?;
-        }
-        let Some(error) = loaded.outcome.first_error() else { return Ok(Verdict::Loaded) };
-        let result = error.kind.result();
-        writeln!(out, "could not configure root hints from '{file}': {result}")?;
-        return Ok(Verdict::Refused);
-    }
-    // BIND: what the statement `journal` names is not looked at.
-    let journal = with_journal.then(|| {
-        let mut journal = path.clone().into_os_string();
-        journal.push(".jnl");
-        PathBuf::from(journal)
-    });
-    let checking = zone.checks.whole_zone(class);
-    let checked = zonefile::load_checked_with_journal(&path, journal.as_deref(), &name, &reading, &checking);
-    for message in &checked.messages {
-        writeln!(out, "{}", plain(message))?;
-    }
-    if let Some(contents) = &checked.contents {
-        let signed = if check::is_signed(contents) { " (DNSSEC signed)" } else { "" };
-        let serial = contents.serial();
-        writeln!(out, "zone {shown}/{class}: loaded serial {serial}{signed}")?;
-        return Ok(Verdict::Loaded);
-    }
-    let result = checked.failure.unwrap_or_default();
-    writeln!(err, "{}/{}/{}: {result}", zone.view, zone.name, zone.class)?;
-    Ok(Verdict::Refused)
 }
 
 #[cfg(test)]
