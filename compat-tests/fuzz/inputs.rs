@@ -59,8 +59,15 @@ impl Inputs {
         }
     }
 
+    /// A zone file; some are so large that they are built on a thread of their own.
     fn zone(&self, rng: &mut Rng) -> Vec<u8> {
-        zonefuzz::file(rng, &self.zones, "example", &[])
+        let text = zonefuzz::file(rng, &self.zones, "example", &[]);
+        if !rng.chance(2) {
+            return text;
+        }
+        let many =
+            format!("$GENERATE 1-{} pad$.example. 60 TXT \"{}\"\n", 500 + rng.below(2000), "x".repeat(200));
+        [many.as_bytes(), &text].concat()
     }
 }
 

@@ -14,7 +14,7 @@ use trimaran::zonefile::{self, Check, Format, Kind, Loaded, Options};
 use super::{journals, raw_zones, told};
 
 /// What reading takes whatever the size of the file: the chunks in which records go to the thread that builds the zone.
-const FIXED_BYTES: usize = 16 << 20;
+const FIXED_BYTES: usize = 4 << 20;
 
 /// A reader that is given arbitrary bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,8 @@ impl Reader {
     /// what `$GENERATE` makes.
     pub(super) fn bytes_max(self, input_bytes: usize, work: &Work) -> usize {
         let per_input_byte = match self {
-            Reader::Zone | Reader::Raw | Reader::Journal => 256,
+            // A zero octet is a finding, of which the list is held twice while it grows.
+            Reader::Zone | Reader::Raw | Reader::Journal => 512,
             Reader::Explained | Reader::Configuration => 2048,
         };
         FIXED_BYTES + per_input_byte * input_bytes + 2048 * work.records as usize
