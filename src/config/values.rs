@@ -327,11 +327,12 @@ fn iso_duration(text: &str) -> Option<(u64, String)> {
         let printed = if weeks == 0 { "PT0S".to_owned() } else { format!("P{weeks}W") };
         return (found + 1 == bytes.len()).then_some((u64::from(weeks) * 604_800, printed));
     }
-    (at + 1 == bytes.len()).then(|| iso_parts(parts.split_at(days)))
+    let (date, time) = parts.split_at(days);
+    (at + 1 == bytes.len()).then(|| iso_parts(date, time))
 }
 
 /// The sum of the parts before and behind the T, and the text of those that are not 0.
-fn iso_parts((date, time): (&[(u32, u8)], &[(u32, u8)])) -> (u64, String) {
+fn iso_parts(date: &[(u32, u8)], time: &[(u32, u8)]) -> (u64, String) {
     let (mut sum, mut printed) = (0, "P".to_owned());
     let mut add = |parts: &[(u32, u8)], mark: &str, units: [(u8, u64); 3]| {
         let mut mark = mark;

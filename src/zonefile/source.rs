@@ -34,13 +34,16 @@ fn read_bounded(mut stream: impl Read, expected: usize, bytes_max: usize) -> io:
         // Never more than the bound: a vector that grows by itself would double.
         bytes.try_reserve_exact(room)?;
         stream.by_ref().take(room as u64).read_to_end(&mut bytes)?;
-        let Some(next) = stream.by_ref().bytes().next().transpose()? else { return Ok(bytes) };
+        let mut next = Vec::new();
+        if stream.by_ref().take(1).read_to_end(&mut next)? == 0 {
+            return Ok(bytes);
+        }
         room = bytes.len().min(bytes_max - bytes.len());
         if room == 0 {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         bytes.try_reserve_exact(room)?;
-        bytes.push(next);
+        bytes.append(&mut next);
         room -= 1;
     }
 }
