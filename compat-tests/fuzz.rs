@@ -1,8 +1,11 @@
 //! Arbitrary bytes for the readers of files: no panic, no hang, bounded memory, and more ([`properties`]).
 //!
 //! ```text
-//! corpus ─► mutations ─► reader, watched ─► property broken: made small, written down, the test fails
+//! corpora ─► inputs: mutations, grammars ─► reader, watched ─► property broken: made small, written down, the
+//!                                           test fails
 //! ```
+//!
+//! Readers: master files, raw zones, journals of BIND, named.conf, and `--explain` and `--json` over master files.
 //!
 //! The normal run reads a fixed number of files; `COMPAT_FUZZ_SECONDS=3600` reads for that long. `COMPAT_SEED`
 //! repeats a run. A file that was found goes to `zonefiles/bad` (or `good`) with its `.expected`, where every
