@@ -1,9 +1,9 @@
 //! Configurations made from a seed, read by named-checkconf and by `checkconf`: they must say the same.
 //!
 //! ```text
-//! conf/{good,warn,bad} ─► mutate ─┐                        ┌─► named-checkconf -p ─┐
-//! table of statements ─► generate ┴─► (mutate) ─► a file ──┤                       ├─► code, output: equal?
-//!                                                          └─► checkconf -p ───────┘
+//! conf/{good,warn,bad} ─► mutate ─┐                                     ┌─► named-checkconf ─┐
+//! table of statements ─► generate ┴─► (mutate) ─► a file and options ───┤                    ├─► code, output: equal?
+//!                                                                       └─► checkconf ───────┘
 //! ```
 //!
 //! The normal run makes some hundred files, `COMPAT_FUZZ_CONFS=5000` as many as that; `COMPAT_SEED` repeats a run.
@@ -34,6 +34,14 @@ const INCLUDES: [(&str, &str); 3] = [
     ("inc-odd.conf", "}; options { port 54"),
 ];
 
+/// Zone files for `-z`; others that zones name are not there.
+const ZONES: [(&str, &str); 2] = [
+    ("f", "$TTL 60\n@ SOA ns h 1 60 60 60 60\n@ NS ns\nns A 192.0.2.1\n"),
+    ("g", "$TTL 60\n@ NS ns\nns A x\n"),
+];
+/// What the programs are called with; the first is for most files.
+const OPTIONS: [&str; 7] = ["-p", "-p", "-px", "-pi", "-pc", "-l", "-z"];
+
 /// Differences of text that are meant: a part of BIND's line or of ours, and why. See DEVIATIONS.md.
 const EXPLAINED: [(&str, &str); 3] = [
     ("plugin check failed", "plugins are not loaded"),
@@ -49,10 +57,11 @@ struct Said {
     text: String,
 }
 
-fn say(program: &mut Command, directory: &Path) -> Said {
-    let output = program.args(["-p", "named.conf"]).current_dir(directory).output();
+fn say(program: &mut Command, options: &str, directory: &Path) -> Said {
+    let output = program.args([options, "named.conf"]).current_dir(directory).output();
     let output = output.expect("compat-tests/run installs named-checkconf, and checkconf is built");
-    Said { code: output.status.code(), text: String::from_utf8_lossy(&output.stdout).into_owned() }
+    let text = [output.stdout, output.stderr].concat();
+    Said { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
 }
 
 /// How the two differ.
@@ -63,10 +72,10 @@ enum Difference {
     Crash,
 }
 
-fn compare(source: &[u8], directory: &Path) -> Option<Difference> {
+fn compare(source: &[u8], options: &str, directory: &Path) -> Option<Difference> {
     std::fs::write(directory.join("named.conf"), source).expect("a file can be written");
-    let theirs = say(&mut Command::new("named-checkconf"), directory);
-    let ours = say(Command::new(env!("CARGO_BIN_EXE_trimaran")).arg("checkconf"), directory);
+    let theirs = say(&mut Command::new("named-checkconf"), options, directory);
+    let ours = say(Command::new(env!("CARGO_BIN_EXE_trimaran")).arg("checkconf"), options, directory);
     match () {
         () if theirs.code.is_none() => Some(Difference::Crash),
         () if theirs.code != ours.code => Some(Difference::Code(theirs, ours)),
@@ -112,7 +121,7 @@ pub(crate) fn file(rng: &mut Rng, corpus: &[(PathBuf, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// Leaves out ever smaller runs of tokens as long as the two still differ in the same way.
-fn minimise(source: &[u8], directory: &Path, is_code: bool) -> Vec<u8> {
+fn minimise(source: &[u8], options: &str, directory: &Path, is_code: bool) -> Vec<u8> {
     let mut tokens = mutate::tokens(source);
     let (mut attempts, mut part) = (0, tokens.len() / 2);
     while part > 0 && attempts < ATTEMPTS_MAX {
@@ -121,7 +130,7 @@ fn minimise(source: &[u8], directory: &Path, is_code: bool) -> Vec<u8> {
             let mut fewer = tokens.clone();
             fewer.drain(at..(at + part).min(tokens.len()));
             attempts += 1;
-            let still = match compare(&fewer.concat(), directory) {
+            let still = match compare(&fewer.concat(), options, directory) {
                 Some(Difference::Code(..)) => is_code,
                 Some(Difference::Text(theirs, ours)) => !is_code && reason(&theirs, &ours).is_none(),
                 _ => false,
@@ -146,8 +155,8 @@ struct Tally {
     unexplained: Vec<String>,
 }
 
-fn look_at(source: &[u8], directory: &Path, tally: &Mutex<Tally>) {
-    let difference = compare(source, directory);
+fn look_at(source: &[u8], options: &str, directory: &Path, tally: &Mutex<Tally>) {
+    let difference = compare(source, options, directory);
     let (is_code, theirs, ours) = match difference {
         None => return,
         Some(Difference::Crash) => {
@@ -164,14 +173,14 @@ fn look_at(source: &[u8], directory: &Path, tally: &Mutex<Tally>) {
     if tally.lock().expect("no thread has failed").unexplained.len() >= UNEXPLAINED_MAX {
         return;
     }
-    let small = minimise(source, directory, is_code);
-    let (theirs, ours) = match compare(&small, directory) {
+    let small = minimise(source, options, directory, is_code);
+    let (theirs, ours) = match compare(&small, options, directory) {
         Some(Difference::Code(theirs, ours) | Difference::Text(theirs, ours)) => (theirs, ours),
         _ => (theirs, ours),
     };
     let (left, right) = first_difference(&theirs, &ours);
     let text = format!(
-        "{}\n  named-checkconf {:?}: {left}\n  checkconf       {:?}: {right}\n",
+        "{options}\n{}\n  named-checkconf {:?}: {left}\n  checkconf       {:?}: {right}\n",
         String::from_utf8_lossy(&small),
         theirs.code,
         ours.code
@@ -189,18 +198,23 @@ fn checkconf_and_named_checkconf_say_the_same() {
     let files = std::env::var("COMPAT_FUZZ_CONFS")
         .map_or(FILES, |text| text.parse().expect("COMPAT_FUZZ_CONFS is a number"));
     let corpus = corpus();
-    let sources: Vec<Vec<u8>> = (0..files).map(|_| file(&mut rng.fork(), &corpus)).collect();
+    let sources = (0..files).map(|_| {
+        let mut rng = rng.fork();
+        let source = file(&mut rng, &corpus);
+        (source, if rng.chance(50) { OPTIONS[0] } else { *rng.pick(&OPTIONS) })
+    });
+    let sources: Vec<(Vec<u8>, &str)> = sources.collect();
     let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let directory = site.dir(&format!("thread-{thread}"));
-            for (name, text) in INCLUDES {
+            for (name, text) in INCLUDES.into_iter().chain(ZONES) {
                 std::fs::write(directory.join(name), text).expect("a file can be written");
             }
             let (sources, next, tally) = (&sources, &next, &tally);
             scope.spawn(move || {
-                while let Some(source) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    look_at(source, &directory, tally);
+                while let Some((source, options)) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    look_at(source, options, &directory, tally);
                     let ours = config_is_valid(source);
                     tally.lock().expect("no thread has failed").accepted += usize::from(ours);
                 }
