@@ -136,6 +136,9 @@ const ZONE_CONFIGURATIONS: &[&str] = &[
     "zone a { type primary; file \"good\"; files 1; };\nzone b { type primary; file \"good\"; };",
     "options { recursing-file \"x\"; foo; };\nzone a { type primary; file \"good\"; };",
     "zone a { type primary; file \"good\"; dialup no; };\nkey k { algorithm hmac-md5; secret \"YWJj\"; };",
+    "view a { zone a { type forward; }; zone b { type primary; file \"good\"; }; };\nview p any { recursion no; zone a { type primary; file \"nosuch\"; }; };\nview c { zone a { type primary; file \"nosuch\"; }; };",
+    "view p NONE { recursion no; };",
+    "view p CLASS0 { recursion no; };\nview q { zone a { type primary; file \"good\"; }; };",
     "",
 ];
 

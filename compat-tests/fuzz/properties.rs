@@ -191,7 +191,7 @@ fn configuration(input: &[u8]) -> Result<Work, String> {
             return Err(format!("canonical form reads back differently: {said:?}\n{canonical}"));
         }
     }
-    let _ = reading.zones().len() + reading.canonical(Secrets::Hidden).len();
+    let _ = reading.zones().zones.len() + reading.canonical(Secrets::Hidden).len();
     let (ours, again) = (reading.resolve(None), again.resolve(None));
     let said = |(_, found): &(Option<config::Config>, Vec<config::Diagnostic>)| format!("{found:?}");
     if ours.0.is_some() != again.0.is_some() || said(&ours) != said(&again) {

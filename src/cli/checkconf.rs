@@ -157,8 +157,9 @@ fn command_line(args: &[OsString]) -> CommandLine {
 
 /// Lists the zones or loads their files.
 fn zones(wishes: &Wishes, reading: &Reading, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<i32> {
-    let mut code = 0;
-    for zone in reading.zones() {
+    let list = reading.zones();
+    let mut code = i32::from(list.is_cut_short);
+    for zone in list.zones {
         if wishes.list_zones {
             writeln!(out, "{} {} {} {}", zone.name, zone.class, zone.view, zone.zone_type)?;
         } else if zone_data::load(&zone, reading.directory(), wishes.with_journals, out, err)?

@@ -5,7 +5,8 @@
 //! [ port <integer> ]          may be left out            ( yes | no )      one of these words
 //! ( no | <integer> )          a word or a value          [ ( yes | no ) ]  one of these words or nothing
 //! { <string>; ... }           a list                     { @options }      statements of that context
-//! (* a <integer> | b <string> *)    any of these, each once and in any order
+//! (* a <integer> | b <string> *)    any of these, each once and in any order; no other word may follow
+//! (* *)                             no word may follow
 //! ```
 //!
 //! It is the notation of named.conf(5) with the last line added, so that a row can be compared with BIND's page
@@ -67,6 +68,7 @@ fn sequence(words: &mut Words, closing: &[&str]) -> Vec<Syntax> {
                 }
             }
             "(" => choice(alternatives(words, ")")),
+            "(*" if words.next_if_eq(&"*)").is_some() => Syntax::AnyOrder(Vec::new()),
             "(*" => Syntax::AnyOrder(alternatives(words, "*)").into_iter().map(labelled).collect()),
             "{" => braces(words),
             other => leaf(other).map_or(Syntax::Label(other), Syntax::Leaf),

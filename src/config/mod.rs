@@ -45,7 +45,7 @@ pub use check::Plugins;
 pub use diagnostic::{Diagnostic, Position, Severity};
 pub use model::*;
 pub use print::Secrets;
-pub use zone_list::{ListedZone, ZoneChecks};
+pub use zone_list::{ListedZone, ZoneChecks, ZoneList};
 
 use parser::Parser;
 use std::path::{Path, PathBuf};
@@ -88,8 +88,8 @@ impl Reading {
         self.map.as_ref().map(|map| print::canonical(map, secrets)).unwrap_or_default()
     }
 
-    /// The zones of all views as they are written, those that are not served too.
-    pub fn zones(&self) -> Vec<ListedZone<'_>> {
+    /// The zones of the views as they are written, those that are not served too.
+    pub fn zones(&self) -> ZoneList<'_> {
         self.map.as_ref().map(zone_list::zones).unwrap_or_default()
     }
 

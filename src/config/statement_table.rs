@@ -6,7 +6,7 @@ use super::statements::*;
 
 const ACL: &str = "{ <address_match_element>; ... }";
 const BOOLEAN: &str = "<boolean>";
-const CATALOG_ZONES: &str = "{ zone <string> (* default-primaries [ port <integer> ] [ dscp <integer> ] { <remote_server> [ key <string> ] [ tls <string> ]; ... } | default-masters [ port <integer> ] [ dscp <integer> ] { <remote_server> [ key <string> ] [ tls <string> ]; ... } | zone-directory <quoted_string> | in-memory <boolean> | min-update-interval <duration> *); ... }";
+const CATALOG_ZONES: &str = "{ zone <string> (* default-primaries [ port <integer> ] [ dscp <integer> ] { <remote_server> [ key <string> ] [ tls <string> ]; ... } | default-masters [ port <integer> ] [ dscp <integer> ] { <remote_server> [ key <string> ] [ tls <string> ]; ... } | zone-directory <quoted_string> | in-memory <boolean> | min-update-interval <duration> *); ... } (* *)";
 const CHECK: &str = "( fail | warn | ignore )";
 const DNSTAP_OUTPUT: &str = "<dnstap_output>";
 const DUAL_STACK_SERVERS: &str = "[ port <integer> ] { <dual_stack_server>; ... }";

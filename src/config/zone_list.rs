@@ -1,5 +1,6 @@
 //! The zones of a configuration as named-checkconf goes through them, with `-l` and with `-z`.
 
+use super::check::class_number;
 use super::statements::Context;
 use super::tree::{Entry, Map};
 use super::values::Value;
@@ -73,14 +74,27 @@ pub struct ListedZone<'a> {
     pub checks: ZoneChecks,
 }
 
-/// All zones, view by view.
-pub(super) fn zones(top: &Map) -> Vec<ListedZone<'_>> {
+/// The zones that BIND comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ZoneList<'a> {
+    /// The zones, view by view.
+    pub zones: Vec<ListedZone<'a>>,
+    /// BIND: a view of a class that no data have (`ANY`, `NONE`) ends the walk without a word, as a failure.
+    pub is_cut_short: bool,
+}
+
+/// All zones up to a view of a class that no data have.
+pub(super) fn zones(top: &Map) -> ZoneList<'_> {
     let mut found = Vec::new();
     let mut has_views = false;
     for view in top.entries.iter().filter(|entry| entry.row.name == "view") {
         has_views = true;
         let (Some(name), Some(map)) = (view.text(), view.map()) else { continue };
-        let class = view.values.get(1).and_then(|value| value.text()).map_or("IN", canonical_class);
+        let class = view.values.get(1).and_then(|value| value.text()).unwrap_or("IN");
+        if matches!(class_number(class), Some(0 | 254 | 255)) {
+            return ZoneList { zones: found, is_cut_short: true };
+        }
+        let class = canonical_class(class);
         for zone in map.entries.iter().filter(|entry| entry.row.name == "zone") {
             found.extend(listed(top, Some(map), zone, class, name));
         }
@@ -90,7 +104,7 @@ pub(super) fn zones(top: &Map) -> Vec<ListedZone<'_>> {
             found.extend(listed(top, None, zone, "IN", "_default"));
         }
     }
-    found
+    ZoneList { zones: found, is_cut_short: false }
 }
 
 fn canonical_class(text: &str) -> &str {

@@ -197,7 +197,7 @@ impl<'a> Checker<'a> {
                 }
             }
             if let Some(entry) = own.get("catalog-zones") {
-                self.catalog_zones(entry);
+                self.catalog_zones(view, entry);
             }
             self.forward(own, None);
         }
@@ -286,7 +286,7 @@ fn class_of(entry: &Entry) -> Option<&str> {
 }
 
 /// The number of a class.
-fn class_number(text: &str) -> Option<u16> {
+pub(super) fn class_number(text: &str) -> Option<u16> {
     let upper = text.to_ascii_uppercase();
     Some(match upper.as_str() {
         "IN" => CLASS_IN,

@@ -9,7 +9,7 @@ use super::super::statements::{
 };
 use super::super::tree::{Entry, Map, behind};
 use super::super::values::{Located, Value};
-use super::{Checker, View, class_number, class_of, domain_name, entries, key_of, options};
+use super::{CLASS_IN, Checker, View, class_number, class_of, domain_name, entries, key_of, options};
 use crate::dns::Name;
 use std::collections::HashMap;
 
@@ -347,7 +347,8 @@ impl<'a> Checker<'a> {
         if !zone.is(MIRROR) {
             return;
         }
-        if !self.has_recursion(view) {
+        // Only a view of class IN recurses.
+        if view.class != CLASS_IN || !self.has_recursion(view) {
             let text = format!("zone '{}': mirror zones cannot be used if recursion is disabled", zone.text);
             self.error(&zone.map.position, text);
         }
@@ -486,7 +487,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A catalog zone is named once, with one list of primaries.
-    pub(super) fn catalog_zones(&mut self, entry: &Entry) {
+    pub(super) fn catalog_zones(&mut self, view: &View<'a>, entry: &Entry) {
         let mut seen: HashMap<String, &Position> = HashMap::new();
         for element in entry.list() {
             let Some(value) = element.get(1) else { continue };
@@ -495,15 +496,17 @@ impl<'a> Checker<'a> {
             if let Some(previous) = seen.get(&key_of(&name)) {
                 let text = format!("catalog zone '{text}': already added here {previous}");
                 self.error(&value.position, text);
-            } else {
-                seen.insert(key_of(&name), &value.position);
+                continue;
             }
+            seen.insert(key_of(&name), &value.position);
             let has = |label: &str| behind(element, label).is_some();
             if has("default-primaries") && has("default-masters") {
                 let text = format!(
-                    "catalog zone '{text}': 'default-primaries' and 'default-masters' can not be both defined"
+                    "catalog zone '{text}'{}: 'default-primaries' and 'default-masters' can not be both defined",
+                    view.suffix()
                 );
-                self.error(&value.position, text);
+                // BIND: looks at no other.
+                return self.error(&value.position, text);
             }
         }
     }
