@@ -68,30 +68,31 @@ fn execute(
 
 impl Command {
     fn run(&self, telling: &mut Telling, stdout: &mut dyn Write, stderr: &mut dyn Write) -> io::Result<i32> {
-        let shown_zone = self.zone.to_string_lossy();
-        let shown_zone = shown_zone.strip_suffix('.').filter(|bare| !bare.is_empty()).unwrap_or(&shown_zone);
+        let Ok(zone) = Name::parse(self.zone.as_bytes(), Some(&Name::root())) else { return Ok(1) };
+        let shown_zone = zone.undotted().to_string();
         let shown_file = self.file.as_deref().unwrap_or(OsStr::new("-")).to_string_lossy();
         // The document is all that standard output gets then.
         let mut nowhere = io::sink();
         let messages: &mut dyn Write = if self.form == Form::Json { &mut nowhere } else { &mut *stdout };
-        let code = self.check(shown_zone, &shown_file, telling, messages, stderr)?;
-        telling.finish(shown_zone, &shown_file, code, stdout)?;
+        let code = self.check((&shown_zone, &zone), &shown_file, telling, messages, stderr)?;
+        telling.finish(&shown_zone, &shown_file, code, stdout)?;
         Ok(code)
     }
 
     fn check(
         &self,
-        shown_zone: &str,
+        (shown_zone, zone): (&str, &Name),
         shown_file: &str,
         telling: &mut Telling,
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> io::Result<i32> {
-        let Ok(zone) = Name::parse(self.zone.as_bytes(), Some(&Name::root())) else { return Ok(1) };
+        // BIND: shows the name as it was given here, and as a name everywhere else.
+        let given = self.zone.to_string_lossy();
         if self.debug {
-            writeln!(stderr, r#"loading "{shown_zone}" from "{shown_file}" class "{}""#, self.class_text)?;
+            writeln!(stderr, r#"loading "{given}" from "{shown_file}" class "{}""#, self.class_text)?;
         }
-        let (loaded, mut arrival) = self.load(&zone, telling);
+        let (loaded, mut arrival) = self.load(zone, telling);
         let contents = {
             let mut sink = io::sink();
             let informational: &mut dyn Write = match (self.quiet, self.dumps_to_stdout()) {
@@ -100,7 +101,7 @@ impl Command {
                 (false, false) => stdout,
             };
             match self.report(
-                (shown_zone, &zone),
+                (shown_zone, zone),
                 shown_file,
                 (loaded, &mut arrival),
                 telling,
@@ -110,7 +111,7 @@ impl Command {
                 None => return Ok(1),
             }
         };
-        if let Err(Exit(code)) = self.write(shown_zone, &contents, &arrival, &telling.bar, stdout, stderr)? {
+        if let Err(Exit(code)) = self.write(&given, &contents, &arrival, &telling.bar, stdout, stderr)? {
             return Ok(code);
         }
         // The process ends soon: to give back a million blocks one by one would only take time.

@@ -9,7 +9,7 @@ use super::diagnostics::{Kind, Place, Severity};
 use super::hostname::{self, has_form};
 use super::lexer::Line;
 use super::reader::{File, GiveUp, Head, Reader, Step};
-use crate::dns::{Name, RrType, name, rdata};
+use crate::dns::{Class, Name, RrType, name, rdata};
 
 impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     /// Types that no zone holds. BIND reads on, so that there may be more to say.
@@ -27,7 +27,9 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
 
     /// Whether the owner may have the type.
     pub(super) fn check_owner(&mut self, file: &File, line: &Line<'_>, head: &Head) {
-        if self.options.check_names == Check::Ignore || hostname::is_owner(file.owner(), head.rtype) {
+        if self.options.check_names == Check::Ignore
+            || hostname::is_owner(file.owner(), self.options.class, head.rtype)
+        {
             return;
         }
         // A wrong owner of NSEC3 breaks the chain, however strict check-names is.
@@ -60,7 +62,8 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     }
 
     pub(super) fn check_ns(&mut self, file: &File, line: &Line<'_>, index: usize) -> Step<()> {
-        if self.options.check_ns == Check::Ignore {
+        // BIND: of the class IN alone, unlike MX.
+        if self.options.check_ns == Check::Ignore || self.options.class != Class::IN {
             return Ok(());
         }
         let target = self.token(file, line, index)?;

@@ -1,7 +1,7 @@
 //! check-names: which names must be host names or mailboxes (RFC 952, RFC 1123 §2.1; BIND's `check-names`).
 
-use crate::dns::RrType;
 use crate::dns::name::{self, Labels};
+use crate::dns::{Class, RrType};
 
 /// What a name must look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +48,11 @@ fn is_host_label(label: &[u8]) -> bool {
 
 /// Whether the wire name `owner` may have records of the type under check-names. A wildcard may; so may the
 /// names under which Active Directory publishes its global catalogue (`gc._msdcs.forest`).
-pub(super) fn is_owner(owner: &[u8], rtype: RrType) -> bool {
+pub(super) fn is_owner(owner: &[u8], class: Class, rtype: RrType) -> bool {
     match rtype.0 {
+        // BIND: these types are known in the class IN alone, A in CH too.
+        1 if ![Class::IN, Class::CH].contains(&class) => true,
+        11 | 28 | 38 if class != Class::IN => true,
         // MB, MG
         7 | 8 => has_form(owner, Form::Mailbox),
         // A, WKS, MX, AAAA, A6
@@ -128,12 +131,15 @@ mod tests {
 
     #[test]
     fn owners_of_addresses_are_hosts_or_wildcards() {
-        let is = |owner: &str, rtype| is_owner(name(owner).as_wire(), rtype);
+        let is = |owner: &str, rtype| is_owner(name(owner).as_wire(), Class::IN, rtype);
         assert!(is("*.example.", RrType::A));
         assert!(is("gc._msdcs.example.", RrType::A));
         assert!(!is("_x.example.", RrType::AAAA));
         assert!(is("_x.example.", RrType::TXT));
         assert!(is("2t7b4g4vsa5smi47k61mv5bv1a22bojr.example.", RrType::NSEC3));
         assert!(!is("x.example.", RrType::NSEC3));
+        let is_of = |class, rtype| is_owner(name("_x.example.").as_wire(), class, rtype);
+        assert!(!is_of(Class::CH, RrType::A) && is_of(Class::HS, RrType::A) && is_of(Class(77), RrType::A));
+        assert!(is_of(Class::CH, RrType::AAAA) && !is_of(Class::HS, RrType::MX));
     }
 }

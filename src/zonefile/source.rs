@@ -56,11 +56,11 @@ pub(super) fn identity(path: &Path) -> PathBuf {
 /// What is wrong with a file, in BIND's words where it has some.
 pub(super) fn unreadable(error: &io::Error) -> Kind {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Kind::Unreadable("file not found"),
+        io::ErrorKind::NotFound => Kind::Unreadable("file not found"),
         io::ErrorKind::PermissionDenied => Kind::Unreadable("permission denied"),
         io::ErrorKind::IsADirectory => Kind::NotAFile,
         // ENAMETOOLONG and its like.
-        io::ErrorKind::InvalidFilename => Kind::Unreadable("invalid file"),
+        io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => Kind::Unreadable("invalid file"),
         io::ErrorKind::OutOfMemory => Kind::Unreadable("out of memory"),
         io::ErrorKind::FileTooLarge => Kind::Unreadable(TOO_LARGE),
         _ => Kind::Unreadable("I/O error"),

@@ -151,6 +151,7 @@ impl Command {
                 Step::Long(name) => command.long(name, program, stderr)?,
                 Step::Flag(flag) => command.flag(flag),
                 Step::Value(letter, value) => command.value(letter, value, stderr)?,
+                Step::Unknown(b'?') => return Err(fail(stderr, usage(mode, program))),
                 Step::Unknown(letter) | Step::MissingArgument(letter) => {
                     let letter = letter as char;
                     let usage = usage(mode, program);
@@ -249,7 +250,7 @@ impl Command {
                     Some(serial.ok_or_else(|| fail_bare(stderr, "source serial number must be numeric"))?);
             }
             b'l' => {
-                let ttl = text.parse().map_err(|_| fail_bare(stderr, "maximum TTL must be numeric"))?;
+                let ttl = strtoul(&text).ok_or_else(|| fail_bare(stderr, "maximum TTL must be numeric"))?;
                 self.reading.max_ttl = Some(ttl).filter(|&ttl| ttl > 0);
             }
             b'm' => {
@@ -301,10 +302,10 @@ impl Command {
 }
 
 fn input_format(text: &str, stderr: &mut dyn Write) -> Result<Format, Exit> {
-    match text {
+    match text.to_ascii_lowercase().as_str() {
         "text" => Ok(Format::Text),
         "raw" => Ok(Format::Raw),
-        _ if text.starts_with("raw=") => {
+        lower if lower.starts_with("raw=") => {
             let _ = writeln!(stderr, "WARNING: input format raw, version ignored");
             Ok(Format::Raw)
         }
@@ -313,8 +314,9 @@ fn input_format(text: &str, stderr: &mut dyn Write) -> Result<Format, Exit> {
 }
 
 fn output_format(text: &str, stderr: &mut dyn Write) -> Result<Option<raw::Version>, Exit> {
-    match text.strip_prefix("raw") {
-        _ if text == "text" => Ok(None),
+    let lower = text.to_ascii_lowercase();
+    match lower.strip_prefix("raw") {
+        _ if lower == "text" => Ok(None),
         Some("") => Ok(Some(raw::Version::V1)),
         Some(version) if version.starts_with('=') => match version[1..].trim_start().parse::<i64>() {
             Ok(0) => Ok(Some(raw::Version::V0)),
@@ -326,7 +328,8 @@ fn output_format(text: &str, stderr: &mut dyn Write) -> Result<Option<raw::Versi
 }
 fn dir_message(function: &str, path: &str, errno: nix::Error) -> String {
     let reason = match errno {
-        nix::Error::ENOENT | nix::Error::ENOTDIR => "file not found",
+        nix::Error::ENOENT => "file not found",
+        nix::Error::ENOTDIR | nix::Error::ELOOP | nix::Error::ENAMETOOLONG => "invalid file",
         nix::Error::EPERM | nix::Error::EACCES => "permission denied",
         other => other.desc(),
     };
