@@ -60,8 +60,8 @@ impl Reader {
     /// what `$GENERATE` makes.
     pub(super) fn bytes_max(self, input_bytes: usize, work: &Work) -> usize {
         let per_input_byte = match self {
-            // A zero octet is a finding, of which the list is held twice while it grows.
-            Reader::Zone | Reader::Raw | Reader::Journal => 512,
+            // A zero octet or a parenthesis too many is a finding, of which the list is held twice while it grows.
+            Reader::Zone | Reader::Raw | Reader::Journal => 1024,
             Reader::Explained | Reader::Configuration => 2048,
         };
         FIXED_BYTES + per_input_byte * input_bytes + 2048 * work.records as usize
