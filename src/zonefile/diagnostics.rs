@@ -390,8 +390,9 @@ impl fmt::Display for Diagnostic {
             Kind::Journal(text) => f.write_str(text),
             Kind::Covers(rtype) => write!(f, "{file}:{line}: type '{rtype}' covers no other type; ignored"),
             Kind::Raw(reason) | Kind::RawFormat(reason) => write!(f, "dns_master_load: {reason}"),
+            // BIND: line 0 of an included file, where the records stand before it.
             Kind::Conflict { owner, reason } => {
-                write!(f, "{}{}: {reason}", Prefix(self), Bare(owner))
+                write!(f, "dns_master_load: {file}:{line}: {}: {reason}", Bare(owner))
             }
         }
     }

@@ -102,7 +102,10 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         match wanted {
             // Whatever follows.
             Some(reason) if error.is_some_and(|error| error.reason == reason) => {
-                if reason == "unexpected end of input" && !end.is_special() {
+                if reason == "unexpected end of input"
+                    && !end.is_special()
+                    && self.reads_on(file, head, tokens)
+                {
                     return GiveUp::RdataEnd { reason };
                 }
                 self.report_rdata(file, line, head, tokens.len(), reason)
@@ -122,6 +125,15 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
                 }
             }
         }
+    }
+
+    /// Whether RDATA that is wrong would take one more word: then the mistake is not in the words before it.
+    fn reads_on(&self, file: &File, head: &Head, tokens: &[Token<'_>]) -> bool {
+        let mut probe = tokens.to_vec();
+        probe.push(Token { text: b"00", quoted: false });
+        rdata::from_text(self.options.class, head.rtype, &probe, &file.origin, &mut Vec::new())
+            .err()
+            .is_none_or(|error| error.token > tokens.len())
     }
 
     /// The error at one token of the RDATA, behind what is doubtful in the tokens before it.

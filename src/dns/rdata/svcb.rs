@@ -1,6 +1,7 @@
 //! Service parameters of SVCB and HTTPS (RFC 9460 §2.1, §7, appendix A).
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -67,19 +68,35 @@ impl<'a> Iterator for Params<'a> {
 pub(super) fn check(params: &[u8]) -> Result<(), BadRdata> {
     let mut previous = None;
     let mut rest = params;
+    // The mandatory keys still to come, in order.
+    let mut awaited: &[u8] = &[];
     while !rest.is_empty() {
         let (key, behind) = split_number(rest)?;
-        if previous.is_some_and(|p| key <= p) {
+        if previous.is_some_and(|p| key <= p) || (key == NO_DEFAULT_ALPN && previous != Some(ALPN)) {
             return Err(BadRdata::FORMAT);
+        }
+        if !awaited.is_empty() {
+            let (wanted, others) = split_number(awaited)?;
+            match key.cmp(&wanted) {
+                Ordering::Less => {}
+                Ordering::Equal => awaited = others,
+                Ordering::Greater => return Err(BadRdata::FORMAT),
+            }
         }
         let (length, behind) = split_number(behind)?;
         let (value, behind) = behind.split_at_checked(length.into()).ok_or(BadRdata::END)?;
         if !is_value(key, value) {
             return Err(BadRdata::FORMAT);
         }
+        if key == MANDATORY {
+            awaited = value;
+            if awaited.starts_with(&MANDATORY.to_be_bytes()) {
+                return Err(BadRdata::FORMAT);
+            }
+        }
         (previous, rest) = (Some(key), behind);
     }
-    missing_key(params).map_or(Ok(()), |_| Err(BadRdata::FORMAT))
+    if awaited.is_empty() { Ok(()) } else { Err(BadRdata::FORMAT) }
 }
 
 fn split_number(octets: &[u8]) -> Result<(u16, &[u8]), BadRdata> {

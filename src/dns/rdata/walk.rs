@@ -38,7 +38,10 @@ pub(super) fn extent(field: Field, rdata: &[u8], at: usize) -> Extent {
         | Field::KeyFlags
         | Field::ChaosAddress => fixed(2),
         Field::NoFlags => {
-            fixed(2).and_then(|length| if rest[..2] == [0; 2] { Ok(length) } else { Err(BadRdata::FORMAT) })
+            // BIND: protocol and algorithm must be there before the flags are looked at.
+            fixed(4)
+                .map(|_| 2)
+                .and_then(|length| if rest[..2] == [0; 2] { Ok(length) } else { Err(BadRdata::FORMAT) })
         }
         Field::U32 | Field::Period | Field::Time | Field::CalendarTime | Field::Ipv4 => fixed(4),
         Field::Eui48 => alone(6),
@@ -200,7 +203,7 @@ pub(super) fn signer_fits(rdata: &[u8], labels: usize) -> bool {
 
 /// Gateway type, algorithm and gateway (RFC 4025 §2.3).
 fn ipsec_gateway(rest: &[u8]) -> Extent {
-    let kind = *rest.first().ok_or(BadRdata::END)?;
+    let &[kind, _algorithm, ..] = rest else { return Err(BadRdata::END) };
     let length = match kind {
         0 => 0,
         1 => 4,
