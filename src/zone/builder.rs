@@ -228,7 +228,7 @@ fn merged(apex: &Name, first: &Leaf, more: &[Leaf]) -> Leaf {
 
 type DecodedRow<'a> = (&'a [u8], Vec<(RrType, u32, &'a [u8])>);
 
-/// Reads [`Node::encode`]'s bytes.
+/// Reads [`crate::zone::contents::Node::encode`]'s bytes.
 fn decode(row: &[u8]) -> Option<DecodedRow<'_>> {
     let (owner, mut rest) = row.split_at(wire_len(row)?);
     let mut records = Vec::new();

@@ -8,7 +8,7 @@
 //! Without either option only BIND's lines are printed. Explanations stand behind the line they belong to, so
 //! that order and exit code are as BIND's.
 //!
-//! Findings about the zone as a whole come without a place: [`locate`] reads the file once more and finds the
+//! Findings about the zone as a whole come without a place: [`mod@locate`] reads the file once more and finds the
 //! records they are about. That happens only if there is something to explain.
 //!
 //! Not here: BIND's wording and the codes (`zonefile::diagnostics`), hints ([`hint`], [`slip`]), excerpts ([`source`]).
