@@ -62,7 +62,9 @@ impl Reader {
         let per_input_byte = match self {
             // A zero octet or a parenthesis too many is a finding, of which the list is held twice while it grows.
             Reader::Zone | Reader::Raw | Reader::Journal => 1024,
-            Reader::Explained | Reader::Configuration => 2048,
+            // What is written about a finding of one octet is held as well: a line of text, the excerpt, a hint.
+            Reader::Explained => 4096,
+            Reader::Configuration => 2048,
         };
         FIXED_BYTES + per_input_byte * input_bytes + 2048 * work.records as usize
     }

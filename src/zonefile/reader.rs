@@ -348,8 +348,9 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                         }
                     },
                     _ => {
-                        // BIND: says so, and then takes the line for a record.
-                        let text = String::from_utf8_lossy(text).into_owned();
+                        // BIND: says so, up to a zero octet, and then takes the line for a record.
+                        let shown = text.split(|&octet| octet == 0).next().unwrap_or_default();
+                        let text = String::from_utf8_lossy(shown).into_owned();
                         self.error(file, line.on_first_line(0), Kind::UnknownDirective(text));
                     }
                 }
