@@ -34,6 +34,8 @@ const INCLUDES: [(&str, &str); 3] = [
     ("inc-odd.conf", "}; options { port 54"),
 ];
 
+/// What the normal run makes its files from: always the same ones, so that it fails for a reason in the change at hand.
+const SEED: u64 = 13;
 /// Zone files for `-z`; others that zones name are not there.
 const ZONES: [(&str, &str); 2] = [
     ("f", "$TTL 60\n@ SOA ns h 1 60 60 60 60\n@ NS ns\nns A 192.0.2.1\n"),
@@ -194,7 +196,7 @@ const UNEXPLAINED_MAX: usize = 40;
 #[test]
 fn checkconf_and_named_checkconf_say_the_same() {
     let site = Site::new("conffuzz");
-    let mut rng = Rng::for_test("conffuzz");
+    let mut rng = Rng::for_test_with("conffuzz", SEED);
     let files = std::env::var("COMPAT_FUZZ_CONFS")
         .map_or(FILES, |text| text.parse().expect("COMPAT_FUZZ_CONFS is a number"));
     let corpus = corpus();
