@@ -310,27 +310,7 @@ fn is_rr_type(text: &str) -> bool {
 
 /// The number of a DNSSEC algorithm.
 fn dnssec_algorithm(text: &str) -> Option<u8> {
-    const NAMES: [(&str, u8); 18] = [
-        ("RSAMD5", 1),
-        ("DH", 2),
-        ("DSA", 3),
-        ("RSASHA1", 5),
-        ("NSEC3DSA", 6),
-        ("NSEC3RSASHA1", 7),
-        ("RSASHA256", 8),
-        ("RSASHA512", 10),
-        ("ECCGOST", 12),
-        ("ECDSAP256SHA256", 13),
-        ("ECDSA256", 13),
-        ("ECDSAP384SHA384", 14),
-        ("ECDSA384", 14),
-        ("ED25519", 15),
-        ("ED448", 16),
-        ("INDIRECT", 252),
-        ("PRIVATEDNS", 253),
-        ("PRIVATEOID", 254),
-    ];
-    mnemonic(text, &NAMES)
+    mnemonic(text, &[]).or_else(|| crate::dns::rdata::dnssec_algorithm(text.as_bytes()))
 }
 
 /// The number of a DS digest type.

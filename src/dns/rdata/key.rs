@@ -99,6 +99,11 @@ pub(super) fn number_of(table: Mnemonics, text: &[u8]) -> Option<u16> {
     table.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(text)).map(|&(_, number)| number)
 }
 
+/// The number of a DNSSEC algorithm's mnemonic, in any case.
+pub fn dnssec_algorithm(text: &[u8]) -> Option<u8> {
+    number_of(ALGORITHMS, text).and_then(|number| u8::try_from(number).ok())
+}
+
 /// The mnemonic of a number.
 pub(super) fn name_of(table: Mnemonics, number: u16) -> Option<&'static str> {
     table.iter().find(|&&(_, n)| n == number).map(|&(name, _)| name)

@@ -49,6 +49,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::{Class, Name, RrType, wire::Reader};
+pub use key::dnssec_algorithm;
 pub(crate) use text::name_reason;
 pub use text::parse_ttl;
 
