@@ -191,7 +191,7 @@ impl Nameserver {
         let client_serial = ixfr_out::client_serial(message)
             .map_err(|rcode| bad(envelope, format_args!("IXFR request missing SOA"), rcode))?;
         match client.transport {
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let messages =
                     ixfr_out::transfer(zone, client_serial, zone_policy.max_ixfr_ratio, request, options)?;
                 Ok(Action::Transfer(Box::new(messages)))

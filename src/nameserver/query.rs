@@ -111,6 +111,33 @@ pub enum Verdict {
     Slow,
 }
 
+/// Where the responses of a batch are put, one after the other.
+pub trait Outputs {
+    /// Room for the response to the request with this index; `None`: not now, neither for it nor for any behind it.
+    fn room(&mut self, index: usize) -> Option<&mut [u8]>;
+
+    /// Tells what became of the request for which there was room.
+    fn settle(&mut self, index: usize, verdict: Verdict);
+}
+
+/// A place of its own for each response.
+struct Places<'a, O> {
+    outputs: &'a mut [O],
+    verdicts: &'a mut [Verdict],
+}
+
+impl<O: AsMut<[u8]>> Outputs for Places<'_, O> {
+    fn room(&mut self, index: usize) -> Option<&mut [u8]> {
+        self.outputs.get_mut(index).map(AsMut::as_mut)
+    }
+
+    fn settle(&mut self, index: usize, verdict: Verdict) {
+        if let Some(place) = self.verdicts.get_mut(index) {
+            *place = verdict;
+        }
+    }
+}
+
 /// What a parsed query asks.
 #[derive(Clone, Copy)]
 struct Query {
@@ -171,6 +198,16 @@ impl Workspace {
         outputs: &mut [O],
         verdicts: &mut [Verdict],
     ) {
+        self.respond_into(context, requests, &mut Places { outputs, verdicts });
+    }
+
+    /// Answers as many packets as there is memory and room for, and tells how many that were.
+    pub fn respond_into(
+        &mut self,
+        context: &Context<'_>,
+        requests: &[Request<'_>],
+        outputs: &mut impl Outputs,
+    ) -> usize {
         let requests = &requests[..requests.len().min(self.names.len())];
         let mut loaded: [Option<Loaded<'_>>; BATCH_MAX] = [const { None }; BATCH_MAX];
         let mut stages = [Stage::Done(Verdict::Drop); BATCH_MAX];
@@ -189,11 +226,9 @@ impl Workspace {
         let count = requests.len();
         let mut found = [Lookup::OutOfZone; BATCH_MAX];
         lookup_batch(&mut self.names[..count], &zones[..count], &mut found[..count]);
-        for (index, (request, (output, verdict))) in
-            requests.iter().zip(outputs.iter_mut().zip(verdicts)).enumerate()
-        {
-            let out = output.as_mut();
-            *verdict = match stages[index] {
+        for (index, request) in requests.iter().enumerate() {
+            let Some(out) = outputs.room(index) else { return index };
+            let verdict = match stages[index] {
                 Stage::Done(verdict) => verdict,
                 Stage::Fail(query, rcode) => fail(context, request, &query, rcode, Told::default(), out),
                 Stage::Prohibited(query) => {
@@ -210,7 +245,9 @@ impl Workspace {
                     _ => fail(context, request, &query, Rcode::SERVFAIL, Told::default(), out),
                 },
             };
+            outputs.settle(index, verdict);
         }
+        count
     }
 
     /// Answers one packet.
@@ -367,7 +404,7 @@ fn extras(context: &Context<'_>, request: &Request<'_>, query: &Query) -> Extras
 /// The most octets the response may have.
 fn bytes_max(context: &Context<'_>, request: &Request<'_>, query: &Query, room: usize) -> usize {
     let own = match (request.client.transport, query.edns) {
-        (Transport::Tcp, _) => MESSAGE_BYTES_MAX,
+        (Transport::Tcp | Transport::Tls, _) => MESSAGE_BYTES_MAX,
         (Transport::Udp, None) => usize::from(UDP_BYTES_MIN),
         (Transport::Udp, Some(edns)) => {
             usize::from(edns.udp_bytes.min(context.policy.udp_bytes_max.max(UDP_BYTES_MIN)))

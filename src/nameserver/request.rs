@@ -16,6 +16,8 @@ pub enum Transport {
     Udp,
     /// A connection.
     Tcp,
+    /// A connection with TLS (RFC 7858).
+    Tls,
 }
 
 /// Who sent a request.
@@ -116,7 +118,7 @@ impl fmt::Display for Envelope {
 /// Octets a response may have.
 pub(super) fn response_bytes_max(client: &Client, edns: Option<&Edns>, udp_bytes_max: u16) -> usize {
     match client.transport {
-        Transport::Tcp => MESSAGE_BYTES_MAX,
+        Transport::Tcp | Transport::Tls => MESSAGE_BYTES_MAX,
         Transport::Udp => edns.map_or(usize::from(UDP_BYTES_MIN), |edns| {
             edns.response_bytes_max().min(usize::from(udp_bytes_max))
         }),

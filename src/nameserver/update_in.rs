@@ -68,8 +68,8 @@ impl Pending {
     /// Enters a request; `None` if the same one is pending already (RFC 2136 §5.1).
     fn enter(self: &Arc<Self>, packet: &[u8], client: &Client, id: u16) -> Option<Place> {
         let place = |fingerprint| Place { table: Arc::clone(self), fingerprint };
-        if client.transport == Transport::Tcp {
-            // TCP does not repeat; whoever sends the same twice wants two answers.
+        if client.transport != Transport::Udp {
+            // A connection does not repeat; whoever sends the same twice wants two answers.
             return Some(place(None));
         }
         let fingerprint = Fingerprint { client: client.address, id, hash: self.hasher.hash_one(packet) };
