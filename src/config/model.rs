@@ -60,6 +60,10 @@ pub struct Options {
     pub tcp_clients: u32,
     /// Who may ask what the server tells about itself; zones have their own list.
     pub allow_query: MatchList,
+    /// At which of this server's addresses; zones have their own list.
+    pub allow_query_on: MatchList,
+    /// Who gets no response to anything.
+    pub blackhole: MatchList,
     /// How many records a transfer message carries.
     pub transfer_format: TransferFormat,
     /// The NSID, and the answer to `id.server`.
@@ -85,6 +89,8 @@ impl Default for Options {
             edns_udp_size: 1232,
             tcp_clients: 150,
             allow_query: MatchList::any(),
+            allow_query_on: MatchList::any(),
+            blackhole: MatchList::none(),
             transfer_format: TransferFormat::ManyAnswers,
             server_id: Identity::None,
             hostname: Identity::Default,
@@ -192,6 +198,8 @@ pub struct ZoneConfig {
     pub file_format: FileFormat,
     /// Who may ask.
     pub allow_query: MatchList,
+    /// At which of this server's addresses.
+    pub allow_query_on: MatchList,
     /// Who may transfer the zone.
     pub allow_transfer: MatchList,
     /// Who may update the zone.

@@ -51,6 +51,13 @@ pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mu
     if let Some(items) = map.get("allow-query").and_then(Entry::match_list) {
         options.allow_query = definitions.match_list(items, findings);
     }
+    for (name, list) in
+        [("allow-query-on", &mut options.allow_query_on), ("blackhole", &mut options.blackhole)]
+    {
+        if let Some(items) = map.get(name).and_then(Entry::match_list) {
+            *list = definitions.match_list(items, findings);
+        }
+    }
     if map.get("transfer-format").and_then(Entry::text) == Some("one-answer") {
         options.transfer_format = TransferFormat::OneAnswer;
     }
@@ -125,6 +132,7 @@ fn read_identity(entry: &Entry) -> Identity {
 pub(super) struct ZoneValues {
     pub(super) file_format: FileFormat,
     pub(super) allow_query: MatchList,
+    pub(super) allow_query_on: MatchList,
     pub(super) allow_transfer: MatchList,
     pub(super) allow_update: MatchList,
     pub(super) also_notify: Vec<NotifyTarget>,
@@ -147,6 +155,7 @@ impl ZoneValues {
             items.map_or_else(default, |items| definitions.match_list(items, findings))
         };
         let allow_query = list("allow-query", MatchList::any, findings);
+        let allow_query_on = list("allow-query-on", MatchList::any, findings);
         let allow_transfer = list("allow-transfer", MatchList::any, findings);
         let allow_update = list("allow-update", MatchList::none, findings);
         if let Some(entry) = statement("allow-transfer") {
@@ -159,6 +168,7 @@ impl ZoneValues {
         ZoneValues {
             file_format: if is_raw { FileFormat::Raw } else { FileFormat::Text },
             allow_query,
+            allow_query_on,
             allow_transfer,
             allow_update,
             also_notify,

@@ -55,7 +55,7 @@ pub static STATEMENTS: &[Row] = &[
     ),
     ignored("allow-query-cache", OPTIONS | VIEW, ACL),
     ignored("allow-query-cache-on", OPTIONS | VIEW, ACL),
-    unsupported(
+    implemented(
         "allow-query-on",
         OPTIONS | VIEW | PRIMARY | SECONDARY | MIRROR | STUB | STATIC_STUB | REDIRECT,
         ACL,
@@ -81,7 +81,7 @@ pub static STATEMENTS: &[Row] = &[
     deprecated("avoid-v4-udp-ports", OPTIONS, PORTS),
     deprecated("avoid-v6-udp-ports", OPTIONS, PORTS),
     ignored("bindkeys-file", OPTIONS, QUOTED),
-    unsupported("blackhole", OPTIONS, ACL),
+    implemented("blackhole", OPTIONS, ACL),
     gone("cache-file", OPTIONS | VIEW),
     ignored("catalog-zones", OPTIONS | VIEW, CATALOG_ZONES),
     ignored("check-dup-records", OPTIONS | VIEW | PRIMARY, CHECK),

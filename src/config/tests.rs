@@ -1,6 +1,6 @@
 //! The reading of whole configurations.
 
-use super::acl::Subject;
+use super::acl::{Element, Subject};
 use super::*;
 use std::net::SocketAddr;
 
@@ -101,8 +101,6 @@ fn what_is_not_implemented_gets_a_warning_or_an_error_but_never_silence() {
         &["1: zone 'a': type 'forward' is for recursion, which is not implemented; ignored"],
     );
     // To ignore these would let in whom they keep out, or leave a zone unserved.
-    check("options { blackhole { any; }; };", &["1: option 'blackhole' is not yet supported"]);
-    check("options { allow-query-on { any; }; };", &["1: option 'allow-query-on' is not yet supported"]);
     check(
         "options { listen-on tls ephemeral { any; }; };",
         &["1: option 'listen-on tls' is not yet supported"],
@@ -150,11 +148,12 @@ fn options_are_read_and_zones_take_what_they_do_not_say_themselves() {
             directory "/tmp"; port 5300; pid-file none; server-id hostname; version "v"; hostname none;
             listen-on { 127.0.0.1; }; listen-on port 5301 { any; }; listen-on-v6 { none; };
             max-udp-size 100; edns-udp-size 9000; tcp-clients 7; transfer-format one-answer;
-            minimal-responses yes; allow-query { inside; }; notify explicit; max-ixfr-ratio 50%;
+            minimal-responses yes; allow-query { inside; }; blackhole { 192.0.2.66; };
+            allow-query-on { localhost; }; notify explicit; max-ixfr-ratio 50%;
             max-journal-size 2m; notify-delay 1; also-notify { 192.0.2.1; 192.0.2.2 key k; others; others; };
         };
         zone "a" { type primary; file "a"; };
-        zone "b" in { type master; file "/b"; allow-query { any; }; notify no; also-notify port 1 { ::1; }; };
+        zone "b" in { type master; file "/b"; allow-query { any; }; allow-query-on { any; }; notify no; also-notify port 1 { ::1; }; };
         statistics-channels { inet * port 8053 allow { localhost; }; inet ::1; };
         "#,
     );
@@ -171,6 +170,12 @@ fn options_are_read_and_zones_take_what_they_do_not_say_themselves() {
     let [a, b] = &config.zones[..] else { panic!("{:?}", config.zones) };
     assert!(
         matches!(&a.allow_query.elements[0].subject, Subject::List(inside) if inside.elements.len() == 2)
+    );
+    assert_eq!((options.blackhole.elements.len(), options.allow_query_on.elements.len()), (1, 1));
+    let localhost = Element { negated: false, subject: Subject::Localhost };
+    assert_eq!(
+        (&a.allow_query_on.elements[..], &b.allow_query_on),
+        (&[localhost][..], &acl::MatchList::any())
     );
     assert_eq!(
         (a.notify, a.notify_delay_secs, a.max_ixfr_ratio),

@@ -29,6 +29,7 @@ pub(super) fn zones(
             file: PathBuf::from(file.text().unwrap_or_default()),
             file_format: values.file_format,
             allow_query: values.allow_query,
+            allow_query_on: values.allow_query_on,
             allow_transfer: values.allow_transfer,
             allow_update: values.allow_update,
             also_notify: values.also_notify,

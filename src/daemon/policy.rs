@@ -22,6 +22,7 @@ const JOURNAL_BYTES_MAX: usize = 1 << 30;
 pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
     let zone_policy = |zone: &ZoneConfig| ZonePolicy {
         allow_query: Acl::new(&zone.allow_query, interfaces),
+        allow_query_on: Acl::new(&zone.allow_query_on, interfaces),
         allow_transfer: Acl::new(&zone.allow_transfer, interfaces),
         allow_update: Acl::new(&zone.allow_update, interfaces),
         max_ixfr_ratio: zone.max_ixfr_ratio,
@@ -43,6 +44,8 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
         minimal_any: config.options.minimal_any,
         identity: identity(&config.options),
         allow_query: Acl::new(&config.options.allow_query, interfaces),
+        allow_query_on: Acl::new(&config.options.allow_query_on, interfaces),
+        blackhole: Acl::new(&config.options.blackhole, interfaces),
         // The log may hold zones that this configuration no longer names.
         fallback: None,
     }

@@ -45,6 +45,16 @@ impl Acl {
         Acl { rules: vec![Rule { negated: false, matcher: Matcher::Any }] }
     }
 
+    /// Whether it is plain that everybody is let in, whatever the address.
+    pub fn is_any(&self) -> bool {
+        matches!(self.rules.first(), Some(Rule { negated: false, matcher: Matcher::Any }))
+    }
+
+    /// Whether it is plain that nobody is let in.
+    pub fn is_none(&self) -> bool {
+        self.rules.iter().all(|rule| rule.negated)
+    }
+
     /// Resolves a configured list: `localhost` and `localnets` become the addresses in `interfaces`.
     pub fn new(list: &MatchList, interfaces: &Interfaces) -> Acl {
         let rules = list.elements.iter().map(|element| {

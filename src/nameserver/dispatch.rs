@@ -13,6 +13,7 @@ use crate::dns::message::{Header, Message, ParseError, Question};
 use crate::dns::{Class, Name, Opcode, Rcode, RrType, tsig};
 use crate::zone::Zones;
 use arc_swap::ArcSwap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// EDE 18, Prohibited (RFC 8914 §4.19), as the data of an option.
@@ -60,12 +61,21 @@ impl Nameserver {
         Nameserver { zones, policy, answer_query, propose, pending: Arc::default(), now }
     }
 
+    /// Whether nothing that comes from this address is to be listened to.
+    pub fn is_blackholed(&self, address: IpAddr) -> bool {
+        self.policy.load().blackhole.allows(address, None)
+    }
+
     /// Deals with one packet. `responder` is used only if the answer is [`Action::Pending`].
     pub fn handle(&self, packet: &[u8], client: &Client, responder: Responder) -> Action {
         let Some(header) = Header::parse(packet) else { return Action::Drop };
         // A response is never answered, not even a malformed one: two servers would talk for ever.
         // BIND: port 0 cannot be answered.
         if header.response || client.address.port() == 0 {
+            return Action::Drop;
+        }
+        let policy = self.policy.load();
+        if policy.blackhole.allows(client.address.ip(), None) {
             return Action::Drop;
         }
         let message = match Message::parse(packet) {
@@ -76,7 +86,6 @@ impl Nameserver {
                 return Action::Respond(envelope.response(Rcode::FORMERR, (self.now)()));
             }
         };
-        let policy = self.policy.load();
         let mut envelope = Envelope::new(client, &message, &policy);
         if let Err(rcode) = check_form(&message) {
             if message.questions.len() != 1 {
@@ -101,7 +110,7 @@ impl Nameserver {
             Opcode::UPDATE => {
                 let surroundings = Surroundings {
                     zones: &self.zones.load(),
-                    allow_update: &|apex: &Name| policy.zone(apex).map(|zone| &zone.allow_update),
+                    policy: &policy,
                     pending: &self.pending,
                     propose: &*self.propose,
                     now: self.now,

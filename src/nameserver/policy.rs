@@ -4,6 +4,7 @@
 
 use super::acl::Acl;
 use super::chaos::Identity;
+use super::request::Client;
 use super::transfer_out;
 use crate::config::{IxfrRatio, MinimalResponses};
 use crate::dns::edns::option::NSID;
@@ -32,6 +33,10 @@ pub struct Policy {
     pub identity: Identity,
     /// Who may ask for it: `allow-query` of `options`.
     pub allow_query: Acl,
+    /// At which of this server's addresses: `allow-query-on` of `options`.
+    pub allow_query_on: Acl,
+    /// Whose packets are dropped, whatever is in them, and whose connections are closed.
+    pub blackhole: Acl,
     /// What zones without a policy of their own get; `None`: they are not served, whoever holds them.
     pub fallback: Option<ZonePolicy>,
 }
@@ -48,6 +53,8 @@ impl Default for Policy {
             minimal_any: false,
             identity: Identity::default(),
             allow_query: Acl::any(),
+            allow_query_on: Acl::any(),
+            blackhole: Acl::none(),
             fallback: Some(ZonePolicy::default()),
         }
     }
@@ -67,6 +74,11 @@ impl Policy {
         response
     }
 
+    /// Whether the client may ask what the server tells about itself.
+    pub fn lets_query(&self, client: &Client, key: Option<&Name>) -> bool {
+        lets_query(&self.allow_query, &self.allow_query_on, client, key)
+    }
+
     /// The policy of the zone with this apex; `None` if it is not to be served.
     pub fn zone(&self, apex: &Name) -> Option<&ZonePolicy> {
         self.zones.get(apex).or(self.fallback.as_ref())
@@ -78,6 +90,8 @@ impl Policy {
 pub struct ZonePolicy {
     /// Who may query it.
     pub allow_query: Acl,
+    /// At which of this server's addresses.
+    pub allow_query_on: Acl,
     /// Who may transfer it.
     pub allow_transfer: Acl,
     /// Who may update it.
@@ -86,11 +100,25 @@ pub struct ZonePolicy {
     pub max_ixfr_ratio: IxfrRatio,
 }
 
+impl ZonePolicy {
+    /// Whether the client may query the zone, with the key that signed its query, at the address that it asked.
+    pub fn lets_query(&self, client: &Client, key: Option<&Name>) -> bool {
+        lets_query(&self.allow_query, &self.allow_query_on, client, key)
+    }
+}
+
+/// BIND: both lists have to let in; a key counts in both.
+fn lets_query(from: &Acl, on: &Acl, client: &Client, key: Option<&Name>) -> bool {
+    from.allows(client.address.ip(), key)
+        && (on.is_any() || client.local.is_some_and(|local| on.allows(local.ip(), key)))
+}
+
 impl Default for ZonePolicy {
     /// BIND 9.18: everybody may query and transfer, nobody may update.
     fn default() -> ZonePolicy {
         ZonePolicy {
             allow_query: Acl::any(),
+            allow_query_on: Acl::any(),
             allow_transfer: Acl::any(),
             allow_update: Acl::none(),
             max_ixfr_ratio: IxfrRatio::Percent(100),

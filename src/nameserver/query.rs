@@ -372,9 +372,8 @@ fn classify<'a>(
             index
         }
     };
-    let allowed = loaded[index]
-        .as_ref()
-        .is_some_and(|loaded| loaded.policy.allow_query.allows(request.client.address.ip(), request.key));
+    let allowed =
+        loaded[index].as_ref().is_some_and(|loaded| loaded.policy.lets_query(&request.client, request.key));
     if allowed { Stage::InZone(query, index) } else { Stage::Prohibited(query) }
 }
 
@@ -555,7 +554,7 @@ impl Workspace {
             let question = message.question()?;
             if question.qclass == Class::CH
                 && !matches!(question.qtype, RrType::AXFR | RrType::IXFR | RrType::TKEY)
-                && context.policy.allow_query.allows(client.address.ip(), key)
+                && context.policy.lets_query(client, key)
             {
                 let edns = message.edns.as_ref().map(|edns| context.policy.edns(edns));
                 return chaos::respond(context.policy, &message.header, question, edns.as_ref(), bytes_max);

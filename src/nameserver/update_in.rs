@@ -11,7 +11,7 @@
 //!
 //! Not here: prerequisites and updates themselves, which every node evaluates in apply (`zone::update`).
 
-use super::acl::Acl;
+use super::policy::Policy;
 use super::request::{Client, Envelope, Transport};
 use super::{Action, Responder};
 use crate::dns::message::Message;
@@ -88,7 +88,7 @@ impl Pending {
 /// What an update is judged by.
 pub(super) struct Surroundings<'a> {
     pub(super) zones: &'a ZoneTable,
-    pub(super) allow_update: &'a dyn Fn(&Name) -> Option<&'a Acl>,
+    pub(super) policy: &'a Policy,
     pub(super) pending: &'a Arc<Pending>,
     pub(super) propose: &'a Propose,
     pub(super) now: fn() -> u64,
@@ -103,7 +103,7 @@ pub(super) fn handle(
     responder: Responder,
     surroundings: &Surroundings<'_>,
 ) -> Action {
-    let zone = match authorise(&envelope, &message, surroundings) {
+    let zone = match authorise(&envelope, &message, client, surroundings) {
         Ok(zone) => zone,
         Err(rcode) => return Action::Respond(envelope.response(rcode, (surroundings.now)())),
     };
@@ -130,7 +130,12 @@ pub(super) fn handle(
 }
 
 /// Checks the zone section (RFC 2136 §3.1) and the permission (§3.3); the apex of the zone to update.
-fn authorise(envelope: &Envelope, message: &Message, surroundings: &Surroundings<'_>) -> Result<Name, Rcode> {
+fn authorise(
+    envelope: &Envelope,
+    message: &Message,
+    client: &Client,
+    surroundings: &Surroundings<'_>,
+) -> Result<Name, Rcode> {
     let failed = |reason: fmt::Arguments<'_>, rcode: Rcode| {
         tracing::info!(target: "update", "{envelope}: update failed: {reason} ({rcode})");
         rcode
@@ -151,11 +156,16 @@ fn authorise(envelope: &Envelope, message: &Message, surroundings: &Surroundings
     }
     let undotted = section.name.undotted();
     let zone = surroundings.zones.get(&section.name);
-    let served = zone.and_then(|zone| Some((zone, (surroundings.allow_update)(zone.name())?)));
-    let Some((zone, allowed)) = served else {
+    let served = zone.and_then(|zone| Some((zone, surroundings.policy.zone(zone.name())?)));
+    let Some((zone, policy)) = served else {
         return Err(failed(format_args!("{undotted}: not authoritative for update zone"), Rcode::NOTAUTH));
     };
-    if !allowed.allows(envelope.client.ip(), envelope.key()) {
+    // BIND: who may not query a zone may not update it either.
+    if !policy.allow_query.allows(client.address.ip(), envelope.key()) {
+        tracing::info!(target: "update-security", "{envelope}: update '{undotted}/IN' denied due to allow-query");
+        return Err(Rcode::REFUSED);
+    }
+    if !policy.allow_update.allows(client.address.ip(), envelope.key()) {
         tracing::info!(target: "update-security", "{envelope}: update '{undotted}/IN' denied");
         return Err(Rcode::REFUSED);
     }

@@ -94,6 +94,8 @@ impl Server {
                 Some(_) = tasks.join_next() => continue,
             };
             match accepted {
+                // BIND: closed at once.
+                Ok((_, address)) if self.nameserver.is_blackholed(address.ip()) => {}
                 Ok((stream, _)) => {
                     let Some(slot) = self.connections.admit() else {
                         tracing::debug!("no more TCP clients: quota reached");

@@ -12,6 +12,7 @@
 //! Not here: system calls (`udp_batch`), what is answered (`nameserver::query`).
 
 use super::udp_batch::{self, BATCH_MAX, Inputs, Output};
+use crate::nameserver::acl::Acl;
 use crate::nameserver::policy::Policy;
 use crate::nameserver::query::{Context, Request, Verdict, Workspace};
 use crate::nameserver::{Action, Client, Nameserver, Transport};
@@ -199,13 +200,17 @@ impl Worker {
                 request.client = Client { address, local: Some(listener.local), transport: Transport::Udp };
             }
         }
-        let requests = &requests[..count];
         let mut verdicts = [Verdict::Drop; BATCH_MAX];
         {
             let (zones, policy) = (self.zones.cell().load(), self.policy.load());
+            if !policy.blackhole.is_none() {
+                drop_blackholed(&policy.blackhole, &mut requests[..count]);
+            }
+            let requests = &requests[..count];
             let context = Context { zones: &zones, policy: &policy };
             workspace.respond_batch(&context, requests, outputs, &mut verdicts);
         }
+        let requests = &requests[..count];
         let mut lengths = [0; BATCH_MAX];
         let mut responses = [0; RCODES];
         let (mut slow, mut dropped) = (0, 0);
@@ -248,6 +253,13 @@ impl Worker {
             // A transfer does not go by UDP.
             Action::Drop | Action::Transfer(_) | Action::Pending => {}
         }
+    }
+}
+
+/// Takes the packets away that are not to be listened to: nothing is left that could be answered.
+fn drop_blackholed(blackhole: &Acl, requests: &mut [Request<'_>]) {
+    for request in requests.iter_mut().filter(|request| blackhole.allows(request.client.address.ip(), None)) {
+        request.packet = &[];
     }
 }
 

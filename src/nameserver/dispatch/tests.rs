@@ -416,6 +416,47 @@ fn an_update_that_nobody_answers_leaves_no_trace() {
     assert!(matches!(fixture.update(&packet).0, Action::Pending));
 }
 
+impl Fixture {
+    /// The same server under a policy that is changed in one point.
+    fn with(self, change: impl FnOnce(&mut Policy)) -> Fixture {
+        let mut policy = Policy::clone(&self.nameserver.policy.load());
+        change(&mut policy);
+        self.nameserver.policy.store(Arc::new(policy));
+        self
+    }
+}
+
+#[test]
+fn who_is_blackholed_hears_nothing_whatever_the_request() {
+    let fixture = fixture().with(|policy| policy.blackhole = Acl::any());
+    let malformed = Packet { tail: b"x", ..Packet::new(0, &[EX]) };
+    for packet in [
+        Packet::new(0, &[EX]).bytes(),
+        Packet::new(4, &[EX]).bytes(),
+        Packet::new(OP_UPDATE, &[EX]).signed("k."),
+        Packet::new(0, &[("example.com.", 252, 1)]).signed("k."),
+        malformed.bytes(),
+    ] {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            assert!(matches!(fixture.handle(&packet, transport), Action::Drop));
+        }
+    }
+    assert_eq!(fixture.proposed(), 0);
+    assert!(fixture.nameserver.is_blackholed(client(Transport::Tcp).address.ip()));
+}
+
+#[test]
+fn who_may_not_query_a_zone_may_not_update_it() {
+    let packet = Packet::new(OP_UPDATE, &[EX]).signed("k.");
+    let zone = |change: fn(&mut ZonePolicy)| {
+        fixture().with(|policy| policy.zones.values_mut().for_each(change)).handle(&packet, Transport::Tcp)
+    };
+    let Action::Respond(response) = zone(|zone| zone.allow_query = Acl::none()) else { panic!("an answer") };
+    assert_eq!(Message::parse(&response).expect("well-formed").header.rcode, Rcode::REFUSED);
+    // BIND: the address that was asked does not matter here.
+    assert!(matches!(zone(|zone| zone.allow_query_on = Acl::none()), Action::Pending));
+}
+
 #[test]
 fn transfers_are_for_those_who_may_over_the_right_transport() {
     let axfr = |zone| Packet::new(0, &[(zone, 252, 1)]);

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::config::MinimalResponses::{No, NoAuth, NoAuthRecursive, Yes};
+use crate::config::acl::{Element, MatchList, Prefix, Subject};
+use crate::config::interfaces::Interfaces;
 use crate::dns::Opcode;
 use crate::dns::message::Question;
 use crate::nameserver::acl::Acl;
@@ -156,6 +158,37 @@ fn options_give_way_to_a_limit_that_the_question_almost_fills() {
             verdict => assert!(verdict == Verdict::Drop && limit < 36, "{verdict:?} at {limit}"),
         }
     }
+}
+
+#[test]
+fn the_address_that_was_asked_counts_as_well_as_who_asks() {
+    let zones = example();
+    let block = |text: &str| {
+        let subject = Subject::Block(Prefix::host(text.parse().unwrap()));
+        Acl::new(&MatchList { elements: vec![Element { negated: false, subject }] }, &Interfaces::default())
+    };
+    let zone = |allow_query: Acl, on: &str| ZonePolicy {
+        allow_query,
+        allow_query_on: block(on),
+        ..ZonePolicy::default()
+    };
+    let rcode = |policy: ZonePolicy, local: Option<&str>| {
+        let policy = Policy { fallback: Some(policy), ..Policy::default() };
+        let packet = query(&question("example. SOA"), false, None);
+        let local = local.map(|local| (local.parse::<std::net::IpAddr>().unwrap(), 53).into());
+        let client = Client { local, ..client() };
+        let request = Request { packet: &packet, client, key: None, bytes_max: None };
+        let mut out = [0; 512];
+        let context = Context { zones: &zones.load(), policy: &policy };
+        let verdict = Workspace::new(1).respond(&context, request, &mut out);
+        let Verdict::Reply(len) = verdict else { panic!("{verdict:?}") };
+        Message::parse(&out[..len]).unwrap().header.rcode
+    };
+    assert_eq!(rcode(zone(Acl::any(), "192.0.2.1"), Some("192.0.2.1")), Rcode::NOERROR);
+    assert_eq!(rcode(zone(Acl::any(), "192.0.2.1"), Some("192.0.2.2")), Rcode::REFUSED);
+    assert_eq!(rcode(zone(Acl::any(), "192.0.2.1"), None), Rcode::REFUSED);
+    assert_eq!(rcode(zone(Acl::none(), "192.0.2.1"), Some("192.0.2.1")), Rcode::REFUSED);
+    assert_eq!(rcode(ZonePolicy::default(), None), Rcode::NOERROR);
 }
 
 #[test]
