@@ -110,7 +110,7 @@ pub(super) fn mutate(rng: &mut Rng, text: &[u8], other: &[u8]) -> Vec<u8> {
 
 fn change(rng: &mut Rng, tokens: &mut Vec<Vec<u8>>, other: &[u8]) {
     let at = rng.below(tokens.len());
-    match rng.below(12) {
+    match rng.below(13) {
         0 => drop(tokens.remove(at)),
         1 => tokens.insert(at, tokens[at].clone()),
         2 => {
@@ -118,7 +118,13 @@ fn change(rng: &mut Rng, tokens: &mut Vec<Vec<u8>>, other: &[u8]) {
             tokens.swap(at, second);
         }
         3 | 4 => tokens[at] = rng.pick(&EXTREMES).as_bytes().to_vec(),
-        5 => tokens[at] = rng.pick(STATEMENTS).name.as_bytes().to_vec(),
+        5 => {
+            // This server's own statement is unknown to BIND.
+            let name = rng.pick(STATEMENTS).name;
+            if name != "cluster" {
+                tokens[at] = name.as_bytes().to_vec();
+            }
+        }
         6 | 7 => {
             // A statement to another place, from here or from elsewhere.
             let source = if rng.chance(50) { tokens.clone() } else { self::tokens(other) };
@@ -150,6 +156,21 @@ fn change(rng: &mut Rng, tokens: &mut Vec<Vec<u8>>, other: &[u8]) {
             let include = format!("\ninclude \"{file}\";\n");
             let place = statement_start(tokens, at).min(tokens.len());
             tokens.insert(place, include.into_bytes());
+        }
+        11 => {
+            // The file ends, perhaps inside something.
+            tokens.truncate(at);
+            let end = *rng.pick(&[
+                "",
+                "/*",
+                " /*",
+                " \"",
+                "{",
+                "{ /*",
+                " 4294967296",
+                "\ninclude \"inc-odd.conf\";",
+            ]);
+            tokens.push(end.as_bytes().to_vec());
         }
         _ => tokens
             .insert(at, rng.pick(&["/*", "//", "#", "\"", "{", "}", ";", "\n", " "]).as_bytes().to_vec()),

@@ -8,6 +8,9 @@ use super::lexer::{Kind, Want};
 use super::parser::{About, Parsed, Parser, UNEXPECTED_TOKEN};
 use super::values::{self, AclItem, AclSubject, Located, Spelled, Value};
 
+/// What BIND expects of a duration.
+const DURATION: &str = "expected ISO 8601 duration or TTL value";
+
 macro_rules! leaves {
     ($($variant:ident $name:literal,)*) => {
         /// A type of value.
@@ -87,25 +90,19 @@ impl Parser {
             Leaf::QuotedString => Value::Quoted(self.quoted_string()?),
             Leaf::Boolean => Value::Boolean(self.parsed("boolean expected", values::boolean)?),
             Leaf::Integer => Value::Integer(self.integer()?),
-            Leaf::Duration => self.parsed("expected ISO 8601 duration or TTL value", |text| {
-                values::duration(text).map(Value::Duration)
-            })?,
+            Leaf::Duration => self.amount(DURATION, |text| values::duration(text).map(Value::Duration))?,
             Leaf::DurationOrUnlimited => {
-                if self.peek(Want::WORD)?.kind != Kind::Word {
-                    self.get(Want::WORD)?;
-                    let text = "expected ISO 8601 duration, TTL value, or unlimited";
-                    return Err(self.fail(About::Near, text));
-                }
-                self.parsed("expected ISO 8601 duration or TTL value", |text| {
-                    if text.eq_ignore_ascii_case("unlimited") {
-                        return Some(Value::Word("unlimited", "unlimited".to_owned()));
-                    }
-                    values::duration(text).map(Value::Duration)
-                })?
+                let text = self.amount_text("expected ISO 8601 duration, TTL value, or unlimited")?;
+                let value = if text.eq_ignore_ascii_case("unlimited") {
+                    Some(Value::Word("unlimited", "unlimited".to_owned()))
+                } else {
+                    values::duration(&text).map(Value::Duration)
+                };
+                value.ok_or_else(|| self.fail(About::Near, DURATION))?
             }
-            Leaf::Size => Value::Size(self.parsed("expected integer and optional unit", values::size)?),
+            Leaf::Size => Value::Size(self.amount("expected integer and optional unit", values::size)?),
             Leaf::SizeOrPercentage => {
-                self.parsed("expected integer and optional unit or percent", |text| {
+                self.amount("expected integer and optional unit or percent", |text| {
                     let percent = values::percentage(text).map(Value::Percentage);
                     percent.or_else(|| values::size(text).map(Value::Size))
                 })?
@@ -180,7 +177,21 @@ impl Parser {
         }
     }
 
-    /// A word that stands for something.
+    /// A word that stands for an amount.
+    fn amount<T>(&mut self, expectation: &str, read: impl Fn(&str) -> Option<T>) -> Parsed<T> {
+        let text = self.amount_text(expectation)?;
+        read(&text).ok_or_else(|| self.fail(About::Near, expectation))
+    }
+
+    /// BIND: says what it expects even if there is no token, which the lexer has then said already.
+    fn amount_text(&mut self, expectation: &str) -> Parsed<String> {
+        match self.get(Want::WORD) {
+            Ok(token) if token.kind == Kind::Word => Ok(token.text),
+            _ => Err(self.fail(About::Near, expectation)),
+        }
+    }
+
+    /// A word that stands for something else.
     fn parsed<T>(&mut self, expectation: &str, read: impl Fn(&str) -> Option<T>) -> Parsed<T> {
         let token = self.get(Want::WORD)?;
         let found = if token.kind == Kind::Word { read(&token.text) } else { None };

@@ -346,9 +346,14 @@ impl<'a> Lexer<'a> {
         Lexer { file, rest: file, number: 1, depth: 0, fresh: true }
     }
 
-    /// For a file whose first line goes on one of another file.
-    pub(super) fn within_line(file: &'a [u8]) -> Lexer<'a> {
-        Lexer { fresh: false, ..Lexer::new(file) }
+    /// For a file whose first line goes on one of another file, where so many parentheses are open.
+    pub(super) fn within_line(file: &'a [u8], depth: usize) -> Lexer<'a> {
+        Lexer { fresh: false, depth, ..Lexer::new(file) }
+    }
+
+    /// Leaves the parentheses that are open to another lexer, and says how many they are.
+    pub(super) fn take_parentheses(&mut self) -> usize {
+        std::mem::take(&mut self.depth)
     }
 
     /// How many bytes have been read.

@@ -93,6 +93,8 @@ pub(super) struct File {
     origin_changed: bool,
     /// BIND: behind an `$INCLUDE` that ends its file, blanks in front of the first line mean nothing.
     first_blanks_count: bool,
+    /// Parentheses that are open where it begins.
+    open_parentheses: usize,
 }
 
 impl File {
@@ -107,6 +109,7 @@ impl File {
             drop: false,
             origin_changed: true,
             first_blanks_count: true,
+            open_parentheses: 0,
         }
     }
 
@@ -215,7 +218,11 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
     }
 
     fn lines(&mut self, bytes: &[u8], file: &mut File) {
-        let mut lexer = if file.first_blanks_count { Lexer::new(bytes) } else { Lexer::within_line(bytes) };
+        let mut lexer = if file.first_blanks_count {
+            Lexer::new(bytes)
+        } else {
+            Lexer::within_line(bytes, file.open_parentheses)
+        };
         let mut line = Line::default();
         let mut noted = 0;
         let mut note = |at: usize| {
@@ -344,7 +351,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                             if let Some(pending) = &mut self.pending_include {
                                 pending.clone_from(&path);
                             }
-                            return self.include(file, line, &path, None);
+                            return self.include(file, lexer, line, &path, None);
                         }
                     },
                     _ => {
@@ -397,7 +404,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                 }
                 end => end?,
             }
-            return self.include(file, line, &path, Some(origin)).map(|()| false);
+            return self.include(file, lexer, line, &path, Some(origin)).map(|()| false);
         }
         self.rdata = self.take_owner(file, line, name);
         Ok(true)

@@ -7,7 +7,7 @@ use super::{File, GiveUp, Reader, Step};
 use crate::dns::{Name, rdata};
 use crate::zonefile::RecordRef;
 use crate::zonefile::diagnostics::{Kind, Place};
-use crate::zonefile::lexer::{Line, Quotes};
+use crate::zonefile::lexer::{Lexer, Line, Quotes};
 use crate::zonefile::source::{self, unreadable};
 
 /// How deep `$INCLUDE` may nest.
@@ -94,6 +94,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     pub(in crate::zonefile) fn include(
         &mut self,
         file: &File,
+        lexer: &mut Lexer<'_>,
         line: &Line<'_>,
         path: &[u8],
         origin: Option<Name>,
@@ -115,7 +116,9 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
                 part.current.owner = file.owner().to_vec();
                 part.drop = file.drop;
                 part.origin_changed = origin_changed;
-                part.first_blanks_count = !line.ends_file;
+                // BIND: what an origin's line leaves open is open here, and the end of this file closes it.
+                part.open_parentheses = lexer.take_parentheses();
+                part.first_blanks_count = !line.ends_file && part.open_parentheses == 0;
                 self.outcome.included.push(path);
                 self.stack.push(identity);
                 self.lines(&bytes, &mut part);
