@@ -13,7 +13,7 @@ mod asking;
 mod draft;
 mod question;
 mod rfc_examples;
-mod signing;
+pub mod signing;
 mod validation;
 mod verdict;
 mod world;

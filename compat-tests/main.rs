@@ -5,6 +5,7 @@
 mod harness;
 
 mod answers;
+mod attacks;
 mod bigzone;
 mod checkconf;
 mod checkzone;
@@ -17,7 +18,6 @@ mod explain;
 mod formats;
 mod fuzz;
 mod group_commit;
-mod hostile;
 mod man;
 mod outside;
 mod rrtypes;

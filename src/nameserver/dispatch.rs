@@ -88,7 +88,10 @@ impl Nameserver {
         };
         let mut envelope = Envelope::new(client, &message, &policy);
         if let Err(rcode) = check_form(&message) {
-            if message.questions.len() != 1 {
+            // BIND: nor is a zone section of a class that no zone can have.
+            if message.questions.len() != 1
+                || (message.header.opcode == Opcode::UPDATE && rcode == Rcode::FORMERR)
+            {
                 envelope.question = None;
             }
             return Action::Respond(envelope.response(rcode, (self.now)()));

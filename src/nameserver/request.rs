@@ -49,8 +49,12 @@ pub struct Envelope {
 impl Envelope {
     /// An envelope for something of which only the header is known to be readable.
     pub(super) fn unreadable(client: &Client, header: Header, packet: &[u8]) -> Envelope {
-        let is_one = packet.get(4..6) == Some(&[0, 1]);
-        let question = Question::first(packet).filter(|_| is_one);
+        // BIND: a zone section is repeated whatever number of records is announced for it.
+        let is_shown = match packet.get(4..6) {
+            Some([0, 0]) | None => false,
+            Some(count) => header.opcode == Opcode::UPDATE || count == [0, 1],
+        };
+        let question = Question::first(packet).filter(|_| is_shown);
         Envelope { client: client.address, header, question, edns: None, session: None }
     }
 
