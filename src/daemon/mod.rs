@@ -326,7 +326,7 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         Arc::new(Nameserver::new(
             zones.clone(),
             Arc::clone(&policy),
-            query::answerer(zones.clone(), Arc::clone(&policy)),
+            query::answerer(zones.clone(), Arc::clone(&policy), clock::unix_secs),
             Box::new(move |proposal| proposer.propose(proposal)),
             clock::unix_secs,
         ))

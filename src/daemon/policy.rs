@@ -6,13 +6,18 @@ use crate::config::{self, Config, JournalSize, Notify, TransferFormat, ZoneConfi
 use crate::dns::tsig::Keys;
 use crate::nameserver::acl::Acl;
 use crate::nameserver::chaos::Identity;
+use crate::nameserver::cookies::{self, Cookies};
 use crate::nameserver::policy::{Policy, ZonePolicy};
 use crate::nameserver::transfer_out;
 use crate::notify_out;
 use crate::replication::state_machine::Limits;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// Tells the secret of cookies from whatever else is derived from the cluster's secret.
+const COOKIE_SECRET_LABEL: &[u8] = b"trimaran cookies";
 /// Octets of changesets kept for a zone that says nothing about it.
 const JOURNAL_BYTES_DEFAULT: usize = 16 << 20;
 /// The server's own limit, for `max-journal-size unlimited`.
@@ -32,6 +37,7 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
         zones: config.zones.iter().map(|zone| (zone.name.clone(), zone_policy(zone))).collect(),
         edns_udp_size: config.options.edns_udp_size,
         udp_bytes_max: config.options.max_udp_size,
+        cookies: Cookies { secrets: vec![cookie_secret(config)], required: false },
         transfer: transfer_out::Options {
             format: match config.options.transfer_format {
                 TransferFormat::ManyAnswers => transfer_out::Format::ManyAnswers,
@@ -48,7 +54,25 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
         blackhole: Acl::new(&config.options.blackhole, interfaces),
         // The log may hold zones that this configuration no longer names.
         fallback: None,
+        ..Policy::default()
     }
+}
+
+/// What server cookies are made with if the configuration does not say. All nodes of a cluster make the same, so that a
+/// client that is sent from one to another, as with anycast, is known there, too (RFC 9018 §5); the cluster's secret
+/// cannot be found from it.
+fn cookie_secret(config: &Config) -> cookies::Secret {
+    let mut octets = [0; cookies::SECRET_BYTES];
+    match &config.cluster {
+        Some(cluster) => {
+            let mut mac =
+                Hmac::<Sha256>::new_from_slice(&cluster.secret).expect("HMAC takes keys of any length");
+            mac.update(COOKIE_SECRET_LABEL);
+            octets.copy_from_slice(&mac.finalize().into_bytes()[..cookies::SECRET_BYTES]);
+        }
+        None => clock::random_bytes(&mut octets),
+    }
+    cookies::Secret::new(octets)
 }
 
 /// What the server tells about itself.

@@ -38,6 +38,37 @@ pub mod option {
     pub const SERVER_TAG: u16 = 17;
 }
 
+/// An extended error (RFC 8914): why a response is what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtendedError {
+    /// INFO-CODE.
+    pub code: u16,
+    /// EXTRA-TEXT, for people.
+    pub text: &'static str,
+}
+
+impl ExtendedError {
+    /// §4.15: the server cannot answer for this zone yet.
+    pub const NOT_READY: ExtendedError = ExtendedError { code: 14, text: "" };
+    /// §4.19: the client may not ask.
+    pub const PROHIBITED: ExtendedError = ExtendedError { code: 18, text: "" };
+    /// §4.21: the name is in no zone of this server.
+    pub const NOT_AUTHORITATIVE: ExtendedError = ExtendedError { code: 20, text: "" };
+    /// §4.22: nobody can ask that here.
+    pub const NOT_SUPPORTED: ExtendedError = ExtendedError { code: 21, text: "" };
+
+    /// Octets of the option's data.
+    pub fn data_len(&self) -> usize {
+        2 + self.text.len()
+    }
+}
+
+/// Octets of padding that make a message of `used` octets a multiple of `block`; none if that is 0.
+pub fn padding_bytes(used: usize, block: u16) -> usize {
+    let block = usize::from(block);
+    if block == 0 { 0 } else { used.next_multiple_of(block) - used }
+}
+
 /// Whether the data of an option has the form its code asks for; codes without a fixed form always have.
 ///
 /// BIND: the rest of a message with a malformed option is not looked at (FORMERR), as RFC 7873 §5.2.2 and
@@ -86,6 +117,8 @@ pub struct Edns {
     pub dnssec_ok: bool,
     /// Options in the order they came.
     pub options: Vec<(u16, Box<[u8]>)>,
+    /// For a message to be written: its length becomes a multiple of this (RFC 7830).
+    pub padding: Option<u16>,
 }
 
 impl Default for Edns {
@@ -96,6 +129,7 @@ impl Default for Edns {
             version: VERSION,
             dnssec_ok: false,
             options: Vec::new(),
+            padding: None,
         }
     }
 }
@@ -120,7 +154,14 @@ impl Edns {
                 options.push((code, data.into()));
             }
         }
-        Ok(Edns { udp_size: class, extended_rcode, version, dnssec_ok: ttl & DNSSEC_OK != 0, options })
+        Ok(Edns {
+            udp_size: class,
+            extended_rcode,
+            version,
+            dnssec_ok: ttl & DNSSEC_OK != 0,
+            options,
+            padding: None,
+        })
     }
 
     /// The OPT RR of a response to a request with this one: our size, our version, DO copied (RFC 3225 §3).
@@ -133,26 +174,31 @@ impl Edns {
         self.version != VERSION
     }
 
-    /// The largest UDP response the sender takes, at least 512 octets.
-    pub fn response_bytes_max(&self) -> usize {
-        usize::from(self.udp_size.max(UDP_BYTES_MIN))
-    }
-
     /// The data of the first option with this code.
     pub fn option(&self, code: u16) -> Option<&[u8]> {
         self.options.iter().find(|option| option.0 == code).map(|option| &*option.1)
     }
 
-    /// Octets of the OPT RR.
-    pub fn wire_len(&self) -> usize {
-        FIXED_BYTES + self.options.iter().map(|option| 4 + option.1.len()).sum::<usize>()
+    /// Tells why the response is what it is.
+    pub fn explain(&mut self, error: ExtendedError) {
+        let data = [&error.code.to_be_bytes(), error.text.as_bytes()].concat();
+        self.options.push((option::EXTENDED_ERROR, data.into()));
     }
 
-    /// Appends the OPT RR, with the upper bits of the response code `rcode`.
-    pub fn write(&self, rcode: Rcode, out: &mut Vec<u8>) {
+    /// Octets of the OPT RR, as little padding as possible.
+    pub fn wire_len(&self) -> usize {
+        let options: usize = self.options.iter().map(|option| 4 + option.1.len()).sum();
+        FIXED_BYTES + options + self.padding.map_or(0, |_| 4)
+    }
+
+    /// Appends the OPT RR, with the upper bits of the response code `rcode`, to a message of at most `limit` octets of
+    /// which `behind` are for what comes then.
+    pub fn write(&self, rcode: Rcode, limit: usize, behind: usize, out: &mut Vec<u8>) {
+        let used = out.len() + self.wire_len() + behind;
+        let padding = self.padding.map(|block| padding_bytes(used, block).min(limit.saturating_sub(used)));
         let flags = if self.dnssec_ok { DNSSEC_OK } else { 0 };
         let ttl = u32::from(rcode.0 >> 4 & 0xff) << 24 | u32::from(self.version) << 16 | flags;
-        let rdata_len = self.wire_len() - FIXED_BYTES;
+        let rdata_len = self.wire_len() - FIXED_BYTES + padding.unwrap_or(0);
         out.push(0);
         out.extend_from_slice(&RrType::OPT.0.to_be_bytes());
         out.extend_from_slice(&self.udp_size.to_be_bytes());
@@ -163,6 +209,11 @@ impl Edns {
             out.extend_from_slice(&(data.len() as u16).to_be_bytes());
             out.extend_from_slice(data);
         }
+        if let Some(padding) = padding {
+            out.extend_from_slice(&option::PADDING.to_be_bytes());
+            out.extend_from_slice(&(padding as u16).to_be_bytes());
+            out.resize(out.len() + padding, 0);
+        }
     }
 }
 
@@ -172,7 +223,7 @@ mod tests {
 
     fn opt(edns: &Edns, rcode: Rcode) -> Vec<u8> {
         let mut out = Vec::new();
-        edns.write(rcode, &mut out);
+        edns.write(rcode, 512, 0, &mut out);
         out
     }
 
@@ -191,6 +242,7 @@ mod tests {
             version: 0,
             dnssec_ok: true,
             options: vec![(option::NSID, Box::new([])), (option::COOKIE, Box::new([1, 2, 3, 4, 5, 6, 7, 8]))],
+            padding: None,
         };
         let wire = opt(&edns, Rcode::BADVERS);
         assert_eq!(wire.len(), edns.wire_len());
@@ -219,10 +271,25 @@ mod tests {
     }
 
     #[test]
-    fn sizes_below_512_count_as_512() {
-        for (udp_size, octets) in [(0, 512), (511, 512), (512, 512), (1232, 1232), (65535, 65535)] {
-            assert_eq!(Edns { udp_size, ..Edns::default() }.response_bytes_max(), octets);
+    fn padding_fills_the_block_with_what_comes_behind() {
+        let edns = Edns { padding: Some(128), ..Edns::default() };
+        for (before, behind, limit, expected) in [
+            (0, 0, 512, 128),
+            (113, 0, 512, 128),
+            (114, 0, 512, 256),
+            (114, 100, 512, 256 - 100),
+            (114, 0, 200, 200),
+        ] {
+            let mut message = vec![0; before];
+            edns.write(Rcode::NOERROR, limit, behind, &mut message);
+            assert_eq!(message.len(), expected, "{before} {behind} {limit}");
+            let read = parse(&message[before..]).expect("well-formed");
+            assert_eq!(
+                read.option(option::PADDING).map(<[u8]>::len),
+                Some(expected - before - edns.wire_len())
+            );
         }
+        assert_eq!(padding_bytes(7, 0), 0);
     }
 
     #[test]

@@ -246,9 +246,10 @@ impl Writer {
         self.record(section, &record.owner, record.rtype, record.class, record.ttl, &record.rdata)
     }
 
-    /// Appends the OPT RR; `rcode` is the whole response code, whose upper bits it carries (RFC 6891 §6.1.3).
+    /// Appends the OPT RR, padded so that what is reserved fills the block; `rcode` is the whole response code, whose
+    /// upper bits it carries (RFC 6891 §6.1.3).
     pub fn opt(&mut self, edns: &Edns, rcode: Rcode) -> Result<(), Full> {
-        self.entry(3, |writer| edns.write(rcode, &mut writer.message))
+        self.entry(3, |writer| edns.write(rcode, writer.limit, writer.reserved, &mut writer.message))
     }
 
     /// A mark to go back to with [`Writer::rollback`], for RRsets that must go in whole.

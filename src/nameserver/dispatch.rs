@@ -3,21 +3,19 @@
 //! The checks stand in BIND's order: can it be read, is its EDNS version known, does its signature hold,
 //! and only then what it asks for.
 
+use super::edns::{Asked, response_bytes_max};
 use super::policy::Policy;
-use super::request::{Client, Envelope, Transport, response_bytes_max};
+use super::request::{Client, Envelope, Transport};
 use super::transfer_out::{Messages, Request};
 use super::update_in::{self, Pending, Propose, Surroundings};
 use super::{axfr_out, ixfr_out, notify_in};
-use crate::dns::edns::option::EXTENDED_ERROR;
+use crate::dns::edns::ExtendedError;
 use crate::dns::message::{Header, Message, ParseError, Question};
 use crate::dns::{Class, Name, Opcode, Rcode, RrType, tsig};
 use crate::zone::Zones;
 use arc_swap::ArcSwap;
 use std::net::IpAddr;
 use std::sync::Arc;
-
-/// EDE 18, Prohibited (RFC 8914 §4.19), as the data of an option.
-pub(super) const PROHIBITED: [u8; 2] = [0, 18];
 
 /// Takes a response that was not ready at once. Must not block.
 pub type Responder = Box<dyn FnOnce(Vec<u8>) + Send>;
@@ -86,7 +84,7 @@ impl Nameserver {
                 return Action::Respond(envelope.response(Rcode::FORMERR, (self.now)()));
             }
         };
-        let mut envelope = Envelope::new(client, &message, &policy);
+        let mut envelope = Envelope::new(client, &message, &policy, (self.now)());
         if let Err(rcode) = check_form(&message) {
             // BIND: nor is a zone section of a class that no zone can have.
             if message.questions.len() != 1
@@ -139,7 +137,8 @@ impl Nameserver {
                 Err(rcode) => Action::Respond(envelope.response(rcode, (self.now)())),
             };
         }
-        let limit = response_bytes_max(client, message.edns.as_ref(), policy.udp_bytes_max);
+        let asked = message.edns.as_ref().map(Asked::of);
+        let limit = response_bytes_max(asked.as_ref(), policy, client, envelope.cookie);
         let Some(session) = &mut envelope.session else {
             return match (self.answer_query)(packet, client, None, limit) {
                 Some(response) => Action::Respond(response),
@@ -182,9 +181,7 @@ impl Nameserver {
         };
         if !zone_policy.allow_transfer.allows(client.address.ip(), envelope.key()) {
             log_denied(envelope, question);
-            if let Some(edns) = &mut envelope.edns {
-                edns.options.push((EXTENDED_ERROR, Box::new(PROHIBITED)));
-            }
+            envelope.explain(ExtendedError::PROHIBITED);
             return Err(Rcode::REFUSED);
         }
         if zone.contents().is_none() {
@@ -209,7 +206,8 @@ impl Nameserver {
                 Ok(Action::Transfer(Box::new(messages)))
             }
             Transport::Udp => {
-                let limit = response_bytes_max(client, message.edns.as_ref(), policy.udp_bytes_max);
+                let asked = message.edns.as_ref().map(Asked::of);
+                let limit = response_bytes_max(asked.as_ref(), policy, client, envelope.cookie);
                 ixfr_out::datagram(zone, client_serial, limit, request, options).map(Action::Respond)
             }
         }

@@ -4,13 +4,16 @@
 
 use super::acl::Acl;
 use super::chaos::Identity;
-use super::request::Client;
+use super::cookies::{CookieState, Cookies};
+use super::request::{Client, Transport};
 use super::transfer_out;
 use crate::config::{IxfrRatio, MinimalResponses};
-use crate::dns::edns::option::NSID;
-use crate::dns::edns::{Edns, UDP_BYTES_DEFAULT};
+use crate::dns::edns::UDP_BYTES_DEFAULT;
 use crate::dns::{Name, tsig};
 use std::collections::HashMap;
+
+/// What responses over TLS are padded to a multiple of (RFC 8467 §4.1).
+const TLS_PADDING_BLOCK_BYTES: u16 = 468;
 
 /// Everything that requests are judged by.
 #[derive(Clone, Debug)]
@@ -23,6 +26,15 @@ pub struct Policy {
     pub edns_udp_size: u16,
     /// Largest UDP response in octets. BIND: `max-udp-size`.
     pub udp_bytes_max: u16,
+    /// The same for clients without a good cookie. BIND: `nocookie-udp-size`.
+    pub nocookie_udp_bytes_max: u16,
+    /// DNS cookies.
+    pub cookies: Cookies,
+    /// Who gets padded responses; `None`: everybody over TLS. BIND: `response-padding`.
+    pub padding: Option<Padding>,
+    /// The idle timeout that is told to a client that asks for it over TCP, in units of 100 ms (RFC 7828).
+    /// BIND: `tcp-advertised-timeout`.
+    pub tcp_advertised_timeout: u16,
     /// How transfers are cut into messages.
     pub transfer: transfer_out::Options,
     /// What responses leave out.
@@ -48,6 +60,10 @@ impl Default for Policy {
             zones: HashMap::new(),
             edns_udp_size: UDP_BYTES_DEFAULT,
             udp_bytes_max: UDP_BYTES_DEFAULT,
+            nocookie_udp_bytes_max: 4096,
+            cookies: Cookies::default(),
+            padding: None,
+            tcp_advertised_timeout: 300,
             transfer: transfer_out::Options::default(),
             minimal_responses: MinimalResponses::NoAuthRecursive,
             minimal_any: false,
@@ -61,17 +77,16 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The OPT RR of a response to a request with `edns`.
-    pub fn edns(&self, edns: &Edns) -> Edns {
-        let mut response = Edns { udp_size: self.edns_udp_size, ..edns.response() };
-        // An OPT RR of a version we do not know may mean something else by its options.
-        if edns.option(NSID).is_some()
-            && !edns.is_bad_version()
-            && let Some(nsid) = self.identity.nsid()
-        {
-            response.options.push((NSID, nsid.into()));
+    /// What the length of a response becomes a multiple of, if the client asks for padding.
+    pub(super) fn padding_block(&self, client: &Client, cookie: CookieState) -> Option<u16> {
+        match &self.padding {
+            None => (client.transport == Transport::Tls).then_some(TLS_PADDING_BLOCK_BYTES),
+            // BIND: over UDP only for clients that are known not to be forged.
+            Some(padding) => (client.transport.is_stream() || cookie == CookieState::Good)
+                .then_some(padding)
+                .filter(|padding| padding.clients.allows(client.address.ip(), None))
+                .map(|padding| padding.block_bytes),
         }
-        response
     }
 
     /// Whether the client may ask what the server tells about itself.
@@ -83,6 +98,15 @@ impl Policy {
     pub fn zone(&self, apex: &Name) -> Option<&ZonePolicy> {
         self.zones.get(apex).or(self.fallback.as_ref())
     }
+}
+
+/// Padding as the configuration asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Padding {
+    /// Who gets it.
+    pub clients: Acl,
+    /// What lengths become a multiple of, 1 to 512.
+    pub block_bytes: u16,
 }
 
 /// Who may do what with one zone.

@@ -8,18 +8,18 @@
 //! answers from one version of each zone; what is not a plain query of class IN is left to others
 //! ([`Verdict::Slow`]), and nothing has been written for it that matters.
 //!
-//! Caveats: EDNS options are checked for their form; of them NSID and EXPIRE are answered (cookies are an issue of
-//! their own).
+//! Not here: EDNS options (`edns`), the sections of a response (`answer`).
 
 use super::answer::{Extras, Place, RESTARTS_MAX, Resolution, Surroundings};
 use super::assembly::{Assembly, Memory};
 use super::chaos;
-use super::dispatch::PROHIBITED;
+use super::cookies::CookieState;
+use super::edns::{self, Answer, Asked, OPT_BYTES};
 use super::policy::{Policy, ZonePolicy};
 use super::request::{Client, Transport};
 use crate::config::MinimalResponses;
-use crate::dns::edns::option::{EXPIRE, EXTENDED_ERROR, NSID};
-use crate::dns::edns::{self, Edns, UDP_BYTES_MIN};
+use crate::dns::edns::option::{COOKIE, EXPIRE, NSID, PADDING, TCP_KEEPALIVE};
+use crate::dns::edns::{Edns, ExtendedError, UDP_BYTES_MIN};
 use crate::dns::message::{Header, Message};
 use crate::dns::wire::{HEADER_BYTES, MESSAGE_BYTES_MAX, Writer};
 use crate::dns::{Class, Name, Rcode, RrType};
@@ -31,13 +31,14 @@ use std::sync::Arc;
 
 const CDS: RrType = RrType(59);
 const CDNSKEY: RrType = RrType(60);
-/// An OPT RR without options.
-const OPT_BYTES: usize = 11;
 /// DO (RFC 3225), in the upper octet of the EDNS flags.
 const DNSSEC_OK: u8 = 0x80;
 /// RD in the third, CD in the fourth octet of a header: what a response repeats.
 const RECURSION_DESIRED: u8 = 0x01;
 const CHECKING_DISABLED: u8 = 0x10;
+
+/// Options that are answered.
+const ANSWERED: [u16; 5] = [NSID, EXPIRE, COOKIE, TCP_KEEPALIVE, PADDING];
 
 /// What queries are answered from.
 #[derive(Clone, Copy)]
@@ -46,6 +47,8 @@ pub struct Context<'a> {
     pub zones: &'a ZoneTable,
     /// Who may ask, and how large responses may be.
     pub policy: &'a Policy,
+    /// Unix seconds, for cookies.
+    pub now_secs: u64,
 }
 
 /// One packet that may be a query.
@@ -140,30 +143,22 @@ impl<O: AsMut<[u8]>> Outputs for Places<'_, O> {
 
 /// What a parsed query asks.
 #[derive(Clone, Copy)]
-struct Query {
+struct Query<'p> {
     qtype: RrType,
     question_end: usize,
-    edns: Option<ClientEdns>,
-}
-
-#[derive(Clone, Copy)]
-struct ClientEdns {
-    udp_bytes: u16,
-    dnssec_ok: bool,
-    wants_nsid: bool,
-    wants_expire: bool,
+    edns: Option<Asked<'p>>,
+    /// What the client has shown by its cookie.
+    cookie: CookieState,
 }
 
 /// How far a packet has come.
 #[derive(Clone, Copy)]
-enum Stage {
+enum Stage<'p> {
     Done(Verdict),
-    /// A response without records.
-    Fail(Query, Rcode),
-    /// The client may not ask.
-    Prohibited(Query),
+    /// A response without records, and why.
+    Fail(Query<'p>, Rcode, Option<ExtendedError>),
     /// In the zone with this index among those of the batch.
-    InZone(Query, usize),
+    InZone(Query<'p>, usize),
 }
 
 /// A zone of the batch, with the version that the batch answers from.
@@ -212,7 +207,7 @@ impl Workspace {
         let mut loaded: [Option<Loaded<'_>>; BATCH_MAX] = [const { None }; BATCH_MAX];
         let mut stages = [Stage::Done(Verdict::Drop); BATCH_MAX];
         for ((request, name), stage) in requests.iter().zip(&mut self.names).zip(&mut stages) {
-            *stage = match parse(request.packet, name) {
+            *stage = match parse(context, request, name) {
                 Ok(query) => classify(context, request, query, name, &mut loaded),
                 Err(verdict) => Stage::Done(verdict),
             };
@@ -230,11 +225,7 @@ impl Workspace {
             let Some(out) = outputs.room(index) else { return index };
             let verdict = match stages[index] {
                 Stage::Done(verdict) => verdict,
-                Stage::Fail(query, rcode) => fail(context, request, &query, rcode, Told::default(), out),
-                Stage::Prohibited(query) => {
-                    let told = Told { prohibited: true, ..Told::default() };
-                    fail(context, request, &query, Rcode::REFUSED, told, out)
-                }
+                Stage::Fail(query, rcode, error) => fail(context, request, &query, rcode, error, out),
                 Stage::InZone(query, zone_index) => match (&loaded[zone_index], zones[index]) {
                     (Some(Loaded { zone, .. }), Some(contents)) => {
                         let place = |name: &LookupName| context.place(zone, name, query.qtype);
@@ -242,7 +233,7 @@ impl Workspace {
                         self.answer(context, request, &query, index, around, found[index], out)
                     }
                     // BIND: a zone that is configured and not loaded.
-                    _ => fail(context, request, &query, Rcode::SERVFAIL, Told::default(), out),
+                    _ => fail(context, request, &query, Rcode::SERVFAIL, None, out),
                 },
             };
             outputs.settle(index, verdict);
@@ -262,13 +253,14 @@ impl Workspace {
         &mut self,
         context: &Context<'_>,
         request: &Request<'_>,
-        query: &Query,
+        query: &Query<'_>,
         index: usize,
         around: Surroundings<'z>,
         found: Lookup<'z>,
         out: &mut [u8],
     ) -> Verdict {
-        let Some(assembly) = begin(context, request, query, out) else { return Verdict::Drop };
+        let opt = opt(context, request, query).map(|opt| opt.expiring(expire(query, found)));
+        let Some(assembly) = begin(context, request, query, opt.as_ref(), out) else { return Verdict::Drop };
         let labels = self.names[index].label_count().saturating_sub(around.contents.apex_labels());
         let resolution = Resolution {
             apex_at: self.names[index].position(labels),
@@ -282,13 +274,17 @@ impl Workspace {
             assembly,
             expansions: [None; RESTARTS_MAX + 1],
         };
-        let told = Told { expire: expire(query, found), ..Told::default() };
-        finish(context, request, query, told, resolution.run(found))
+        finish(context, request, query, opt.as_ref(), resolution.run(found))
     }
 }
 
 /// Reads a plain query; its name goes to `name`.
-fn parse(packet: &[u8], name: &mut LookupName) -> Result<Query, Verdict> {
+fn parse<'p>(
+    context: &Context<'_>,
+    request: &Request<'p>,
+    name: &mut LookupName,
+) -> Result<Query<'p>, Verdict> {
+    let packet = request.packet;
     let Some(header) = packet.first_chunk::<HEADER_BYTES>() else { return Err(Verdict::Drop) };
     if header[2] & 0x80 != 0 {
         return Err(Verdict::Drop);
@@ -308,49 +304,29 @@ fn parse(packet: &[u8], name: &mut LookupName) -> Result<Query, Verdict> {
     let question_end = name_end + 4;
     let edns = match &packet[question_end..] {
         [] if header[11] == 0 => None,
-        rest if header[11] == 1 => Some(parse_opt(rest).ok_or(Verdict::Slow)?),
+        rest if header[11] == 1 => Some(Asked::read(rest).ok_or(Verdict::Slow)?),
         _ => return Err(Verdict::Slow),
     };
-    Ok(Query { qtype, question_end, edns })
-}
-
-/// Reads an OPT RR of version 0 that is all there is.
-fn parse_opt(record: &[u8]) -> Option<ClientEdns> {
-    let (fixed, mut options) = record.split_first_chunk::<OPT_BYTES>()?;
-    let rdlength = usize::from(u16::from_be_bytes([fixed[9], fixed[10]]));
-    if fixed[..3] != [0, 0, 41] || fixed[6] != 0 || options.len() != rdlength {
-        return None;
-    }
-    let (mut wants_nsid, mut wants_expire) = (false, false);
-    while !options.is_empty() {
-        let (head, rest) = options.split_first_chunk::<4>()?;
-        let code = u16::from_be_bytes([head[0], head[1]]);
-        let (data, behind) = rest.split_at_checked(usize::from(u16::from_be_bytes([head[2], head[3]])))?;
-        if !edns::is_well_formed(code, data) {
-            return None;
-        }
-        wants_nsid |= code == NSID;
-        wants_expire |= code == EXPIRE;
-        options = behind;
-    }
-    let udp_bytes = u16::from_be_bytes([fixed[3], fixed[4]]).max(UDP_BYTES_MIN);
-    Some(ClientEdns { udp_bytes, dnssec_ok: fixed[7] & DNSSEC_OK != 0, wants_nsid, wants_expire })
+    let cookie = edns.map_or(CookieState::None, |asked| {
+        asked.cookie_state(context.policy, &request.client, context.now_secs)
+    });
+    Ok(Query { qtype, question_end, edns, cookie })
 }
 
 /// Finds out which zone a query is for, and whether the client may ask.
-fn classify<'a>(
+fn classify<'a, 'p>(
     context: &Context<'a>,
     request: &Request<'_>,
-    query: Query,
+    query: Query<'p>,
     name: &LookupName,
     loaded: &mut [Option<Loaded<'a>>; BATCH_MAX],
-) -> Stage {
+) -> Stage<'p> {
     match query.qtype {
         RrType::ANY => {}
-        RrType::MAILA | RrType::MAILB => return Stage::Fail(query, Rcode::NOTIMP),
+        RrType::MAILA | RrType::MAILB => return Stage::Fail(query, Rcode::NOTIMP, None),
         // BIND: type 0 is looked up like any other.
         RrType(0) => {}
-        qtype if qtype.is_meta() => return Stage::Fail(query, Rcode::FORMERR),
+        qtype if qtype.is_meta() => return Stage::Fail(query, Rcode::FORMERR, None),
         _ => {}
     }
     // The zone of an earlier packet of the batch needs no second look at the policy. RFC 4035 §3.1.4.1: but DS is the
@@ -362,11 +338,11 @@ fn classify<'a>(
         Some(index) => index,
         None => {
             let found = if is_ds { context.for_ds(name) } else { context.enclosing(name, 0) };
-            let Some((zone, policy)) = found else { return Stage::Fail(query, Rcode::REFUSED) };
+            let Some((zone, policy)) = found else { return Stage::Fail(query, Rcode::REFUSED, None) };
             let same_or_free =
                 |slot: &Option<Loaded<'_>>| slot.as_ref().is_none_or(|loaded| Arc::ptr_eq(loaded.zone, zone));
             let Some(index) = loaded.iter().position(same_or_free) else {
-                return Stage::Fail(query, Rcode::SERVFAIL);
+                return Stage::Fail(query, Rcode::SERVFAIL, None);
             };
             loaded[index].get_or_insert_with(|| Loaded { zone, policy, contents: zone.cell().load() });
             index
@@ -374,11 +350,14 @@ fn classify<'a>(
     };
     let allowed =
         loaded[index].as_ref().is_some_and(|loaded| loaded.policy.lets_query(&request.client, request.key));
-    if allowed { Stage::InZone(query, index) } else { Stage::Prohibited(query) }
+    if !allowed {
+        return Stage::Fail(query, Rcode::REFUSED, Some(ExtendedError::PROHIBITED));
+    }
+    Stage::InZone(query, index)
 }
 
 /// BIND: what `minimal-responses` leaves of what could be added to an answer.
-fn extras(context: &Context<'_>, request: &Request<'_>, query: &Query) -> Extras {
+fn extras(context: &Context<'_>, request: &Request<'_>, query: &Query<'_>) -> Extras {
     let recursion_desired = request.packet[2] & RECURSION_DESIRED != 0;
     let dnssec = query.edns.is_some_and(|edns| edns.dnssec_ok);
     let small = request.client.transport == Transport::Udp
@@ -400,52 +379,37 @@ fn extras(context: &Context<'_>, request: &Request<'_>, query: &Query) -> Extras
     Extras { authority, additional, dnssec, one_type }
 }
 
-/// The most octets the response may have.
-fn bytes_max(context: &Context<'_>, request: &Request<'_>, query: &Query, room: usize) -> usize {
-    let own = match (request.client.transport, query.edns) {
-        (Transport::Tcp | Transport::Tls, _) => MESSAGE_BYTES_MAX,
-        (Transport::Udp, None) => usize::from(UDP_BYTES_MIN),
-        (Transport::Udp, Some(edns)) => {
-            usize::from(edns.udp_bytes.min(context.policy.udp_bytes_max.max(UDP_BYTES_MIN)))
-        }
-    };
-    request.bytes_max.unwrap_or(own).min(room)
+/// The most octets the response may have, and how many of those that the client would take are for its signature.
+fn bytes_max(context: &Context<'_>, request: &Request<'_>, query: &Query<'_>, room: usize) -> (usize, usize) {
+    let own = edns::response_bytes_max(query.edns.as_ref(), context.policy, &request.client, query.cookie);
+    let limit = request.bytes_max.unwrap_or(own);
+    (limit.min(room), own.saturating_sub(limit))
 }
 
-/// What EDNS says in a response besides itself.
-#[derive(Clone, Copy, Default)]
-struct Told {
-    /// EXPIRE of the SOA (RFC 7314). BIND: a primary tells it, too, but not in a transfer.
-    expire: Option<[u8; 4]>,
-    /// EDE 18 (RFC 8914 §4.19).
-    prohibited: bool,
-}
-
-/// What is told of the zone's expiry, if it is asked with the SOA.
-fn expire(query: &Query, found: Lookup<'_>) -> Option<[u8; 4]> {
-    query.edns.filter(|edns| edns.wants_expire && query.qtype == RrType::SOA)?;
+/// What is told of the zone's expiry, if it is asked with the SOA. BIND: a primary tells it, too, but not in a transfer.
+fn expire(query: &Query<'_>, found: Lookup<'_>) -> Option<[u8; 4]> {
+    query.edns.filter(|edns| edns.expire && query.qtype == RrType::SOA)?;
     let Lookup::Found(leaf) = found else { return None };
     let [expire @ .., _, _, _, _] = leaf.rrset(RrType::SOA)?.first_rdata_raw().last_chunk::<8>()?;
     Some(*expire)
 }
 
-/// The data of the NSID option, if it is asked for.
-fn nsid<'a>(context: &Context<'a>, edns: &ClientEdns) -> Option<&'a [u8]> {
-    if edns.wants_nsid { context.policy.identity.nsid() } else { None }
+/// The OPT RR of the response, if the query has one.
+fn opt<'a>(context: &Context<'a>, request: &Request<'_>, query: &Query<'_>) -> Option<Answer<'a>> {
+    let asked = query.edns.as_ref()?;
+    Some(Answer::new(asked, context.policy, &request.client, query.cookie, context.now_secs))
 }
 
 /// Puts the question in place, and keeps room for the OPT RR; `None` if there is no room even for that.
 fn begin<'o>(
     context: &Context<'_>,
     request: &Request<'_>,
-    query: &Query,
+    query: &Query<'_>,
+    opt: Option<&Answer<'_>>,
     out: &'o mut [u8],
 ) -> Option<Assembly<'o>> {
-    let opt = query.edns.map_or(0, |edns| {
-        let expire = if edns.wants_expire { 4 + 4 } else { 0 };
-        OPT_BYTES + nsid(context, &edns).map_or(0, |nsid| 4 + nsid.len()) + expire
-    });
-    let limit = bytes_max(context, request, query, out.len());
+    let opt = opt.map_or(0, Answer::wire_len);
+    let (limit, _) = bytes_max(context, request, query, out.len());
     let question = &request.packet[..query.question_end];
     // In a message with hardly any room options are left out.
     let opt = if question.len() + opt > limit { opt.min(OPT_BYTES) } else { opt };
@@ -454,56 +418,43 @@ fn begin<'o>(
     Some(Assembly::new(out, question.len(), limit))
 }
 
+/// A response without records.
 fn fail(
     context: &Context<'_>,
     request: &Request<'_>,
-    query: &Query,
+    query: &Query<'_>,
     rcode: Rcode,
-    told: Told,
+    error: Option<ExtendedError>,
     out: &mut [u8],
 ) -> Verdict {
-    let Some(mut assembly) = begin(context, request, query, out) else { return Verdict::Drop };
+    let opt = opt(context, request, query).map(|opt| opt.explaining(error));
+    let Some(mut assembly) = begin(context, request, query, opt.as_ref(), out) else { return Verdict::Drop };
     assembly.rcode = rcode;
     assembly.authoritative = false;
-    finish(context, request, query, told, assembly)
+    finish(context, request, query, opt.as_ref(), assembly)
 }
 
 /// Writes the header and the OPT RR.
 fn finish(
     context: &Context<'_>,
     request: &Request<'_>,
-    query: &Query,
-    told: Told,
+    query: &Query<'_>,
+    opt: Option<&Answer<'_>>,
     mut assembly: Assembly<'_>,
 ) -> Verdict {
-    if let Some(edns) = query.edns {
+    if let (Some(opt), Some(asked)) = (opt, &query.edns) {
         let [size_high, size_low] = context.policy.edns_udp_size.to_be_bytes();
-        let flags = if edns.dnssec_ok { DNSSEC_OK } else { 0 };
-        let opt: [u8; OPT_BYTES] = [0, 0, 41, size_high, size_low, 0, 0, flags, 0, 0, 0];
-        assembly.out[assembly.at..assembly.at + OPT_BYTES].copy_from_slice(&opt);
-        let rdlength_at = assembly.at + OPT_BYTES - 2;
+        let flags = if asked.dnssec_ok { DNSSEC_OK } else { 0 };
+        // RFC 6891 §6.1.3.
+        let extended_rcode = (assembly.rcode.0 >> 4) as u8;
+        let fixed: [u8; OPT_BYTES] = [0, 0, 41, size_high, size_low, extended_rcode, 0, flags, 0, 0, 0];
+        assembly.out[assembly.at..assembly.at + OPT_BYTES].copy_from_slice(&fixed);
         assembly.at += OPT_BYTES;
-        let limit = bytes_max(context, request, query, assembly.out.len());
-        let mut tell = |code: u16, data: &[u8]| {
-            if assembly.at + 4 + data.len() > limit {
-                return;
-            }
-            for bytes in [&code.to_be_bytes(), &(data.len() as u16).to_be_bytes(), data] {
-                assembly.out[assembly.at..assembly.at + bytes.len()].copy_from_slice(bytes);
-                assembly.at += bytes.len();
-            }
-        };
-        if let Some(nsid) = nsid(context, &edns) {
-            tell(NSID, nsid);
-        }
-        if let Some(expire) = told.expire {
-            tell(EXPIRE, &expire);
-        }
-        if told.prohibited {
-            tell(EXTENDED_ERROR, &PROHIBITED);
-        }
-        let rdlength = (assembly.at - rdlength_at - 2) as u16;
-        assembly.out[rdlength_at..rdlength_at + 2].copy_from_slice(&rdlength.to_be_bytes());
+        let rdata_at = assembly.at;
+        let (limit, signature_bytes) = bytes_max(context, request, query, assembly.out.len());
+        assembly.at = opt.write(assembly.out, rdata_at, limit, signature_bytes);
+        let rdlength = (assembly.at - rdata_at) as u16;
+        assembly.out[rdata_at - 2..rdata_at].copy_from_slice(&rdlength.to_be_bytes());
         assembly.counts[2] = assembly.counts[2].saturating_add(1);
     }
     let out = assembly.out;
@@ -519,13 +470,13 @@ fn finish(
 }
 
 /// Answers queries that came by TCP, were signed, or that a worker left alone: for [`super::Nameserver::new`].
-pub fn answerer(zones: Zones, policy: Arc<ArcSwap<Policy>>) -> Box<super::AnswerQuery> {
+pub fn answerer(zones: Zones, policy: Arc<ArcSwap<Policy>>, now: fn() -> u64) -> Box<super::AnswerQuery> {
     thread_local! {
         static WORKSPACE: RefCell<Workspace> = RefCell::new(Workspace::new(1));
     }
     Box::new(move |packet, client, key, bytes_max| {
         let (zones, policy) = (zones.cell().load(), policy.load());
-        let context = Context { zones: &zones, policy: &policy };
+        let context = Context { zones: &zones, policy: &policy, now_secs: now() };
         WORKSPACE
             .with_borrow_mut(|workspace| workspace.answer_parsed(&context, packet, client, key, bytes_max))
     })
@@ -552,11 +503,15 @@ impl Workspace {
         respond(packet).or_else(|| {
             let message = Message::parse(packet).ok()?;
             let question = message.question()?;
+            let own_edns = |theirs: &Edns| {
+                let cookie = Asked::of(theirs).cookie_state(context.policy, client, context.now_secs);
+                edns::response(theirs, context.policy, client, cookie, context.now_secs)
+            };
             if question.qclass == Class::CH
                 && !matches!(question.qtype, RrType::AXFR | RrType::IXFR | RrType::TKEY)
                 && context.policy.lets_query(client, key)
             {
-                let edns = message.edns.as_ref().map(|edns| context.policy.edns(edns));
+                let edns = message.edns.as_ref().map(own_edns);
                 return chaos::respond(context.policy, &message.header, question, edns.as_ref(), bytes_max);
             }
             let refusal = match (question.qclass, question.qtype) {
@@ -578,9 +533,9 @@ impl Workspace {
             match refusal {
                 Some(rcode) => {
                     let edns = edns.map(|edns| {
-                        let mut edns = context.policy.edns(edns);
+                        let mut edns = own_edns(edns);
                         if rcode == Rcode::REFUSED {
-                            edns.options.push((EXTENDED_ERROR, Box::new(PROHIBITED)));
+                            edns.explain(ExtendedError::PROHIBITED);
                         }
                         edns
                     });
@@ -591,7 +546,7 @@ impl Workspace {
                     &message.header,
                     edns.map(|edns| {
                         let mut edns = edns.clone();
-                        edns.options.retain(|option| matches!(option.0, NSID | EXPIRE));
+                        edns.options.retain(|option| ANSWERED.contains(&option.0));
                         edns
                     }),
                 )?),

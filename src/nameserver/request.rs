@@ -1,7 +1,9 @@
 //! One request on its way through the dispatcher, and the short responses that need no zone data.
 
+use super::cookies::CookieState;
+use super::edns::{self, Asked};
 use super::policy::Policy;
-use crate::dns::edns::{Edns, UDP_BYTES_MIN};
+use crate::dns::edns::{Edns, ExtendedError};
 use crate::dns::message::{Header, Message, Question};
 use crate::dns::tsig::{Failure, Session};
 use crate::dns::wire::{MESSAGE_BYTES_MAX, Writer};
@@ -18,6 +20,13 @@ pub enum Transport {
     Tcp,
     /// A connection with TLS (RFC 7858).
     Tls,
+}
+
+impl Transport {
+    /// Whether messages come on a connection, with their length in front.
+    pub fn is_stream(self) -> bool {
+        self != Transport::Udp
+    }
 }
 
 /// Who sent a request.
@@ -42,6 +51,8 @@ pub struct Envelope {
     pub question: Option<Question>,
     /// The OPT RR of the response, if the request had one.
     pub edns: Option<Edns>,
+    /// What the client has shown by its cookie.
+    pub cookie: CookieState,
     /// The verified signature.
     pub session: Option<Session>,
 }
@@ -55,14 +66,24 @@ impl Envelope {
             Some(count) => header.opcode == Opcode::UPDATE || count == [0, 1],
         };
         let question = Question::first(packet).filter(|_| is_shown);
-        Envelope { client: client.address, header, question, edns: None, session: None }
+        let (client, cookie) = (client.address, CookieState::None);
+        Envelope { client, header, question, edns: None, cookie, session: None }
     }
 
     /// The envelope of a message.
-    pub(super) fn new(client: &Client, message: &Message, policy: &Policy) -> Envelope {
-        let edns = message.edns.as_ref().map(|edns| policy.edns(edns));
+    pub(super) fn new(client: &Client, message: &Message, policy: &Policy, now_secs: u64) -> Envelope {
+        let asked = message.edns.as_ref().map(Asked::of);
+        let cookie = asked.map_or(CookieState::None, |asked| asked.cookie_state(policy, client, now_secs));
+        let edns = message.edns.as_ref().map(|edns| edns::response(edns, policy, client, cookie, now_secs));
         let question = message.questions.first().cloned();
-        Envelope { client: client.address, header: message.header, question, edns, session: None }
+        Envelope { client: client.address, header: message.header, question, edns, cookie, session: None }
+    }
+
+    /// Has the response tell why it is what it is, if the client understands EDNS.
+    pub(super) fn explain(&mut self, error: ExtendedError) {
+        if let Some(edns) = &mut self.edns {
+            edns.explain(error);
+        }
     }
 
     /// The name of the key that signed the request.
@@ -71,8 +92,9 @@ impl Envelope {
     }
 
     /// A response without records, not signed.
-    fn unsigned(&self, header: &Header) -> Vec<u8> {
+    fn unsigned(&self, header: &Header, signature_bytes: usize) -> Vec<u8> {
         let mut writer = Writer::new(MESSAGE_BYTES_MAX);
+        writer.reserve(signature_bytes);
         // BIND: the question is copied for the opcodes it knows, and for nothing else.
         let known = matches!(self.header.opcode, Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE);
         if let Some(question) = self.question.as_ref().filter(|_| known) {
@@ -92,7 +114,7 @@ impl Envelope {
 
     /// The response with this header, without records, signed if the request was.
     pub(super) fn response_with(&mut self, header: &Header, now_secs: u64) -> Vec<u8> {
-        let mut response = self.unsigned(header);
+        let mut response = self.unsigned(header, self.session.as_ref().map_or(0, Session::reserve));
         if let Some(session) = &mut self.session {
             session.sign(&mut response, now_secs);
         }
@@ -101,7 +123,7 @@ impl Envelope {
 
     /// The response to a request whose signature does not hold.
     pub(super) fn refusal(&self, failure: &Failure, now_secs: u64) -> Vec<u8> {
-        let mut response = self.unsigned(&self.header.response(failure.rcode));
+        let mut response = self.unsigned(&self.header.response(failure.rcode), failure.reserve());
         failure.sign(&mut response, now_secs);
         response
     }
@@ -116,15 +138,5 @@ impl fmt::Display for Envelope {
             Some(key) => write!(f, "/key {}", key.undotted()),
             None => Ok(()),
         }
-    }
-}
-
-/// Octets a response may have.
-pub(super) fn response_bytes_max(client: &Client, edns: Option<&Edns>, udp_bytes_max: u16) -> usize {
-    match client.transport {
-        Transport::Tcp | Transport::Tls => MESSAGE_BYTES_MAX,
-        Transport::Udp => edns.map_or(usize::from(UDP_BYTES_MIN), |edns| {
-            edns.response_bytes_max().min(usize::from(udp_bytes_max))
-        }),
     }
 }

@@ -12,6 +12,7 @@
 //! Not here: system calls (`udp_batch`), what is answered (`nameserver::query`).
 
 use super::udp_batch::{self, BATCH_MAX, Inputs, Output};
+use crate::clock;
 use crate::nameserver::acl::Acl;
 use crate::nameserver::policy::Policy;
 use crate::nameserver::query::{Context, Request, Verdict, Workspace};
@@ -207,7 +208,7 @@ impl Worker {
                 drop_blackholed(&policy.blackhole, &mut requests[..count]);
             }
             let requests = &requests[..count];
-            let context = Context { zones: &zones, policy: &policy };
+            let context = Context { zones: &zones, policy: &policy, now_secs: clock::unix_secs() };
             workspace.respond_batch(&context, requests, outputs, &mut verdicts);
         }
         let requests = &requests[..count];
@@ -311,7 +312,7 @@ mod tests {
         let nameserver = Arc::new(Nameserver::new(
             zones.clone(),
             Arc::clone(&policy),
-            answerer(zones.clone(), Arc::clone(&policy)),
+            answerer(zones.clone(), Arc::clone(&policy), || 1_800_000_000),
             Box::new(Err),
             || 1_800_000_000,
         ));

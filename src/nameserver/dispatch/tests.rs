@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::acl::{Element, MatchList, Subject};
 use crate::config::interfaces::Interfaces;
+use crate::dns::edns::option::EXTENDED_ERROR;
 use crate::dns::wire::{Section, Writer};
 use crate::dns::{Record, edns::Edns, rdata, tsig};
 use crate::nameserver::acl::Acl;
@@ -505,7 +506,7 @@ fn a_refused_transfer_says_prohibited_to_who_speaks_edns() {
     let packet = Packet { edns_version: Some(0), ..Packet::new(0, &[("example.com.", 252, 1)]) };
     let response = fixture().respond(&packet.bytes()).expect("a response");
     let edns = Message::parse(&response).expect("well-formed").edns.expect("an OPT");
-    assert_eq!(edns.options, [(EXTENDED_ERROR, Box::from(PROHIBITED))]);
+    assert_eq!(edns.options, [(EXTENDED_ERROR, Box::from([0, 18]))]);
 }
 
 #[test]

@@ -5,10 +5,13 @@ use crate::config::MinimalResponses::{No, NoAuth, NoAuthRecursive, Yes};
 use crate::config::acl::{Element, MatchList, Prefix, Subject};
 use crate::config::interfaces::Interfaces;
 use crate::dns::Opcode;
+use crate::dns::edns::option::EXTENDED_ERROR;
 use crate::dns::message::Question;
 use crate::nameserver::acl::Acl;
 use crate::nameserver::chaos::Identity;
 use crate::zone::zone_text::zone;
+
+const NOW_SECS: u64 = 1_800_000_000;
 
 fn table(texts: &[&str]) -> Zones {
     let zones = Zones::default();
@@ -57,7 +60,8 @@ fn respond(zones: &Zones, policy: &Policy, packet: &[u8]) -> Message {
     let zones = zones.load();
     let request = Request { packet, client: client(), key: None, bytes_max: None };
     let mut out = [0; 1232];
-    let verdict = Workspace::new(1).respond(&Context { zones: &zones, policy }, request, &mut out);
+    let verdict =
+        Workspace::new(1).respond(&Context { zones: &zones, policy, now_secs: NOW_SECS }, request, &mut out);
     let Verdict::Reply(len) = verdict else { panic!("{verdict:?}") };
     Message::parse(&out[..len]).unwrap()
 }
@@ -146,7 +150,7 @@ fn options_give_way_to_a_limit_that_the_question_almost_fills() {
     let policy = Policy { identity, ..Policy::default() };
     let edns = Edns { options: vec![(NSID, Box::default()), (EXPIRE, Box::default())], ..Edns::default() };
     let packet = query(&question("example. SOA"), false, Some(edns));
-    let context = Context { zones: &zones, policy: &policy };
+    let context = Context { zones: &zones, policy: &policy, now_secs: NOW_SECS };
     for limit in 0..600 {
         let request = Request { packet: &packet, client: client(), key: None, bytes_max: Some(limit) };
         let mut out = [0; 1232];
@@ -179,7 +183,7 @@ fn the_address_that_was_asked_counts_as_well_as_who_asks() {
         let client = Client { local, ..client() };
         let request = Request { packet: &packet, client, key: None, bytes_max: None };
         let mut out = [0; 512];
-        let context = Context { zones: &zones.load(), policy: &policy };
+        let context = Context { zones: &zones.load(), policy: &policy, now_secs: NOW_SECS };
         let verdict = Workspace::new(1).respond(&context, request, &mut out);
         let Verdict::Reply(len) = verdict else { panic!("{verdict:?}") };
         Message::parse(&out[..len]).unwrap().header.rcode
@@ -198,7 +202,7 @@ fn who_may_not_ask_is_told_that_it_is_prohibited() {
     let policy = Policy { fallback: Some(nobody), ..Policy::default() };
     let response = respond(&zones, &policy, &query(&question("example. SOA"), false, Some(Edns::default())));
     assert_eq!(response.header.rcode, Rcode::REFUSED);
-    assert_eq!(response.edns.expect("an OPT RR").options, [(EXTENDED_ERROR, Box::from(PROHIBITED))]);
+    assert_eq!(response.edns.expect("an OPT RR").options, [(EXTENDED_ERROR, Box::from([0, 18]))]);
     let response = respond(&zones, &policy, &query(&question("other. SOA"), false, Some(Edns::default())));
     assert_eq!(response.edns.expect("an OPT RR").options, [], "BIND: nothing of zones it has not");
 }

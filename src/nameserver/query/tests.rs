@@ -5,6 +5,7 @@ use crate::nameserver::policy::ZonePolicy;
 use crate::zone::zone_text;
 use proptest::prelude::*;
 
+const NOW_SECS: u64 = 1_800_000_000;
 const ZONE: &str = "
     example. 3600 SOA ns1 host 7 2 3 4 300
     example. 3600 NS ns1
@@ -106,7 +107,7 @@ fn client(transport: Transport) -> Client {
 
 fn respond(packet: &[u8], transport: Transport, policy: &Policy, out: &mut [u8]) -> Verdict {
     let zones = zones().load();
-    let context = Context { zones: &zones, policy };
+    let context = Context { zones: &zones, policy, now_secs: NOW_SECS };
     let request = Request { packet, client: client(transport), key: None, bytes_max: None };
     Workspace::new(1).respond(&context, request, out)
 }
@@ -192,7 +193,7 @@ fn additional(zone_text: &str, words: &str) -> Vec<String> {
     zone.publish(Arc::new(contents), None);
     let (zones, policy, mut out) = (Zones::default(), Policy::default(), vec![0; 65_535]);
     zones.insert(Arc::new(zone));
-    let context = Context { zones: &zones.load(), policy: &policy };
+    let context = Context { zones: &zones.load(), policy: &policy, now_secs: NOW_SECS };
     let query = packet(words);
     let request = Request { packet: &query, client: client(Transport::Tcp), key: None, bytes_max: None };
     let Verdict::Reply(len) = Workspace::new(1).respond(&context, request, &mut out) else {
@@ -289,7 +290,7 @@ fn the_additional_section_has_a_bound() {
         zone.publish(Arc::new(contents), None);
         let (zones, policy, mut out) = (Zones::default(), Policy::default(), vec![0; 65_535]);
         zones.insert(Arc::new(zone));
-        let context = Context { zones: &zones.load(), policy: &policy };
+        let context = Context { zones: &zones.load(), policy: &policy, now_secs: NOW_SECS };
         let query = packet("mx.t. MX");
         let request = Request { packet: &query, client: client(Transport::Tcp), key: None, bytes_max: None };
         let Verdict::Reply(len) = Workspace::new(1).respond(&context, request, &mut out) else {
@@ -551,7 +552,7 @@ fn a_batch_is_answered_as_each_of_its_packets_alone() {
         .map(|packet| Request { packet, client: client(Transport::Udp), key: None, bytes_max: None })
         .collect();
     let (zones, policy) = (zones().load(), Policy::default());
-    let context = Context { zones: &zones, policy: &policy };
+    let context = Context { zones: &zones, policy: &policy, now_secs: NOW_SECS };
     let mut outputs = vec![[0u8; 4096]; BATCH_MAX];
     let mut verdicts = [Verdict::Drop; BATCH_MAX];
     Workspace::new(BATCH_MAX).respond_batch(&context, &requests, &mut outputs, &mut verdicts);
@@ -585,7 +586,7 @@ proptest! {
             packet.truncate(cut.index(packet.len() + 1));
         }
         let (zones, policy) = (zones().load(), Policy::default());
-        let context = Context { zones: &zones, policy: &policy };
+        let context = Context { zones: &zones, policy: &policy, now_secs: NOW_SECS };
         let mut out = [0; 1400];
         let request = Request { packet: &packet, client: client(Transport::Udp), key: None, bytes_max: Some(limit) };
         if let Verdict::Reply(len) = Workspace::new(1).respond(&context, request, &mut out) {
