@@ -19,6 +19,7 @@ use crate::zone::{Contents, Zones, check};
 use crate::zonefile;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// How often a zone that waits for its turn is looked at again.
 const POLL: Duration = Duration::from_millis(50);
@@ -103,13 +104,13 @@ impl Seeder {
 
     async fn load(&self, zone: &ZoneConfig, path: &Path) -> Result<(), SeedError> {
         let steps = self.load_steps(zone);
-        let contents = read(zone, path).await.ok_or(SeedError::File)?;
+        let file = read(zone, path).await.ok_or(SeedError::File)?;
         // Reading takes its time; somebody else may have begun meanwhile.
         if self.load_steps(zone) != steps {
             return Err(SeedError::Load(LoadError::Superseded));
         }
         let load = LoadId { node: self.node, nonce: clock::random_u64() };
-        load_zone(&self.proposer, load, &contents, &contents.digest()).await.map_err(SeedError::Load)
+        load_zone(&self.proposer, load, file.contents, &file.digest).await.map_err(SeedError::Load)
     }
 
     /// The store is the truth: a file that was edited since it was loaded is not served, and that is said.
@@ -119,8 +120,13 @@ impl Seeder {
         if served.file_digest().is_empty() || !path.exists() {
             return;
         }
-        let Some(contents) = read(zone, path).await else { return };
-        if contents.digest() != *served.file_digest() {
+        // Of a file that is as it was no second zone comes into memory.
+        let digest = read_digest(zone, path).await;
+        if digest.is_some_and(|digest| served.file_digest().starts_with(&digest)) {
+            return;
+        }
+        let Some(file) = read(zone, path).await else { return };
+        if !file.is_same_zone(served.file_digest()) {
             tracing::warn!(
                 "zone {}/IN: {} differs from the file the zone was loaded from; the change is not served: use nsupdate",
                 zone.name,
@@ -156,26 +162,73 @@ enum SeedError {
     Load(LoadError),
 }
 
+/// A zone file that may be served.
+struct ZoneFile {
+    contents: Contents,
+    /// SHA-256 of the records as they stand in the file, then of the zone they make: see [`zonefile::Outcome::digest`]
+    /// and [`Contents::digest`].
+    digest: Vec<u8>,
+}
+
+impl ZoneFile {
+    /// Whether the file behind `digest` made the same zone, be it that its records stood in another order.
+    fn is_same_zone(&self, digest: &[u8]) -> bool {
+        self.digest.get(DIGEST_BYTES..) == digest.get(DIGEST_BYTES..)
+    }
+}
+
+const DIGEST_BYTES: usize = 32;
+
+fn reading(zone: &ZoneConfig) -> zonefile::Options {
+    zonefile::Options {
+        format: match zone.file_format {
+            FileFormat::Text => zonefile::Format::Text,
+            FileFormat::Raw => zonefile::Format::Raw,
+        },
+        now: u32::try_from(clock::unix_secs()).ok(),
+        digest: true,
+        ..Default::default()
+    }
+}
+
 /// Reads and checks a zone file on a thread of its own; what is wrong with it goes to the log.
-async fn read(zone: &ZoneConfig, path: &Path) -> Option<Contents> {
-    let (name, path) = (zone.name.clone(), path.to_path_buf());
-    let format = match zone.file_format {
-        FileFormat::Text => zonefile::Format::Text,
-        FileFormat::Raw => zonefile::Format::Raw,
-    };
-    let read = tokio::task::spawn_blocking(move || {
-        let options =
-            zonefile::Options { format, now: u32::try_from(clock::unix_secs()).ok(), ..Default::default() };
-        zonefile::load_checked(&path, &name, &options, &check::Options::default())
-    });
-    let checked = read.await.expect("reading a zone file does not panic");
-    for message in &checked.messages {
-        match checked.contents {
+async fn read(zone: &ZoneConfig, path: &Path) -> Option<ZoneFile> {
+    let (name, path, options) = (zone.name.clone(), path.to_path_buf(), reading(zone));
+    let (messages, file) = on_its_own_thread(move || {
+        let checked = zonefile::load_checked(&path, &name, &options, &check::Options::default());
+        let file = checked.contents.map(|contents| {
+            let digest = [checked.digest.unwrap_or_default(), contents.digest()].concat();
+            ZoneFile { contents, digest }
+        });
+        (checked.messages, file)
+    })
+    .await;
+    for message in &messages {
+        match file {
             Some(_) => tracing::warn!("{message}"),
             None => tracing::error!("{message}"),
         }
     }
-    checked.contents
+    file
+}
+
+/// The digest of the records of a zone file, if it can be read.
+async fn read_digest(zone: &ZoneConfig, path: &Path) -> Option<[u8; DIGEST_BYTES]> {
+    let (name, path, options) = (zone.name.clone(), path.to_path_buf(), reading(zone));
+    let outcome = on_its_own_thread(move || zonefile::read(&path, &name, &options, |_| {})).await;
+    outcome.digest.filter(|_| outcome.first_error().is_none())
+}
+
+/// Runs `work` on a thread that ends with it: its memory is free for others then, which that of an idle thread of a
+/// pool is not.
+async fn on_its_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = oneshot::channel();
+    let started = std::thread::Builder::new().name("zone-file".into()).spawn(move || {
+        // Nobody waits any more when the node shuts down.
+        let _ = done.send(work());
+    });
+    started.expect("the system gives a thread");
+    result.await.expect("reading a zone file does not panic")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 use super::command::{Command, LoadId, Outcome, WireName, pack_record};
 use super::proposer::{Proposal, Proposer};
 use crate::zone::Contents;
+use crate::zone::contents::Node;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -34,20 +35,22 @@ pub enum LoadError {
     NotDecided,
 }
 
-/// Loads `contents` as a new zone. `file_digest` is kept with the zone, to recognise a changed file later.
+/// Loads `contents` as a new zone, and frees what has been sent: the state machine makes its own. `file_digest` is kept with the zone, to recognise a changed file later.
 pub async fn load_zone(
     proposer: &Proposer,
     load: LoadId,
-    contents: &Contents,
+    contents: Contents,
     file_digest: &[u8],
 ) -> Result<(), LoadError> {
     let mut sent = Sent { proposer, waiting: VecDeque::new() };
-    let zone = WireName(contents.apex().clone());
+    let apex = contents.apex().clone();
+    let zone = WireName(apex.clone());
     sent.send(Command::BeginLoad { load, zone, file_digest: file_digest.to_vec() }).await?;
     sent.settle(0).await?;
     let mut portion = Vec::with_capacity(PORTION_BYTES + 1024);
     let mut records = 0u64;
-    for node in contents.nodes() {
+    for leaf in contents.into_leaves() {
+        let node = Node::of(&apex, &leaf);
         let owner = node.owner();
         for rrset in node.rrsets() {
             for rdata in &rrset.rdatas {

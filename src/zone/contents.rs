@@ -152,6 +152,13 @@ impl Contents {
         trie::leaves(&self.root).map(|leaf| Node { apex: &self.apex, leaf })
     }
 
+    /// The leaves of all owners in canonical order. What has been passed is freed, unless another version holds it: a
+    /// zone that is handed on and built again elsewhere is not in memory twice.
+    pub fn into_leaves(self) -> impl Iterator<Item = Leaf> {
+        drop(self.hashed);
+        trie::into_leaves(self.root)
+    }
+
     /// The owners at and behind `name` in canonical order, which is a walk that can be taken up again; none for a
     /// name out of the zone.
     pub fn nodes_from(&self, name: &Name) -> impl Iterator<Item = Node<'_>> {
@@ -279,6 +286,11 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
+    /// The owner that `leaf`, one of a zone with this apex, stands for.
+    pub fn of(apex: &'a Name, leaf: &'a Leaf) -> Node<'a> {
+        Node { apex, leaf }
+    }
+
     /// The owner name, case kept.
     pub fn owner(&self) -> Name {
         self.leaf.owner(self.apex)

@@ -390,6 +390,19 @@ pub(super) fn leaves(root: &Option<Node>) -> Leaves<'_> {
     Leaves { stack: vec![root.as_slice().iter()] }
 }
 
+/// All leaves in canonical order; what has been passed, and is in no other trie, is freed.
+pub(super) fn into_leaves(root: Option<Node>) -> impl Iterator<Item = Leaf> {
+    let mut stack: Vec<Node> = root.into_iter().collect();
+    std::iter::from_fn(move || {
+        loop {
+            match stack.pop()? {
+                Node::Leaf(leaf) => return Some(leaf),
+                Node::Branch(branch) => stack.extend(branch.twigs().iter().rev().cloned()),
+            }
+        }
+    })
+}
+
 /// The leaves at and behind `key` in canonical order.
 pub(super) fn leaves_from<'a>(root: &'a Option<Node>, key: &Key) -> Leaves<'a> {
     let mut stack = Vec::new();

@@ -16,6 +16,8 @@ pub struct Checked {
     pub messages: Vec<String>,
     /// Without a zone: the result in BIND's words (`bad zone`, `unexpected end of input`, ...).
     pub failure: Option<String>,
+    /// [`Outcome::digest`](super::Outcome::digest), of a zone that may be served.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// Reads a zone file and checks the zone as a whole.
@@ -55,14 +57,16 @@ pub fn load_checked_with_journal(
     let report = found.map_or_else(check::Report::default, |contents| check::check(contents, checking));
     messages.extend(report.findings.iter().map(|finding| format!("zone {zone}/IN: {finding}")));
     match loaded.contents.filter(|_| report.fatal == 0) {
-        Some(contents) => Checked { contents: Some(contents), messages, failure: None },
+        Some(contents) => {
+            Checked { contents: Some(contents), messages, failure: None, digest: loaded.outcome.digest }
+        }
         None => refused(zone, messages, "bad zone".to_owned()),
     }
 }
 
 fn refused(zone: impl Display, mut messages: Vec<String>, failure: String) -> Checked {
     messages.push(format!("zone {zone}/IN: not loaded due to errors."));
-    Checked { contents: None, messages, failure: Some(failure) }
+    Checked { contents: None, messages, failure: Some(failure), digest: None }
 }
 
 #[cfg(test)]

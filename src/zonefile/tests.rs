@@ -447,3 +447,28 @@ fn findings_point_at_the_bytes_that_are_meant() {
     check("$GENERATE 1-1 a$ A 1.1.1.x\n", &["1.1.1.x"]);
     check("a HTTPS 1 . alpn=\"h2\" foo=\"x y\"\n", &["foo=\"x y\""]);
 }
+
+#[test]
+fn the_digest_tells_other_records_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("zone");
+    let digest = |body: &str| {
+        std::fs::write(&path, format!("{HEAD}{body}")).unwrap();
+        let outcome = read(&path, &zone(), &Options { digest: true, ..Options::default() }, |_| {});
+        outcome.digest.unwrap()
+    };
+    let first = digest("a A 192.0.2.1\nb TXT x\n");
+    assert_eq!(
+        digest("; said otherwise\na\tIN 3600 A 192.0.2.1 ; here\n$ORIGIN b.example.\n@ TXT \"x\"\n"),
+        first
+    );
+    for other in [
+        "a A 192.0.2.2\nb TXT x\n",
+        "a A 192.0.2.1\n",
+        "a 60 A 192.0.2.1\nb TXT x\n",
+        "b TXT x\na A 192.0.2.1\n",
+    ] {
+        assert_ne!(digest(other), first, "{other}");
+    }
+    assert_eq!(read(&path, &zone(), &Options::default(), |_| {}).digest, None);
+}

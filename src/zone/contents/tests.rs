@@ -258,3 +258,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn leaves_of_a_zone_that_is_handed_on_come_in_canonical_order() {
+    let mut contents = empty();
+    for owner in ["b.example.", "a.b.example.", "ns.example.", "B.example."] {
+        contents.add(&name(owner), RrType::TXT, 60, owner.as_bytes());
+    }
+    let kept = contents.clone();
+    let owners: Vec<Name> = kept.nodes().map(|node| node.owner()).collect();
+    let leaves: Vec<Leaf> = contents.into_leaves().collect();
+    let found: Vec<Name> = leaves.iter().map(|leaf| Node::of(kept.apex(), leaf).owner()).collect();
+    assert_eq!((found, kept.nodes().count()), (owners, 4));
+}
