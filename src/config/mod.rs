@@ -27,6 +27,7 @@ mod addresses;
 mod announce;
 mod check;
 mod cluster;
+mod connections;
 mod definitions;
 mod grammar;
 mod include;

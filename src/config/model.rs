@@ -58,6 +58,16 @@ pub struct Options {
     pub edns_udp_size: u16,
     /// Most TCP connections at once.
     pub tcp_clients: u32,
+    /// How long a client may take for its first message over TCP, in tenths of a second.
+    pub tcp_initial_timeout: u32,
+    /// How long a TCP connection may be without a request, in tenths of a second.
+    pub tcp_idle_timeout: u32,
+    /// The same for a client that asked for edns-tcp-keepalive.
+    pub tcp_keepalive_timeout: u32,
+    /// What such a client is told, in tenths of a second.
+    pub tcp_advertised_timeout: u32,
+    /// TCP connections that may wait to be accepted.
+    pub tcp_listen_queue: u32,
     /// Who may ask what the server tells about itself; zones have their own list.
     pub allow_query: MatchList,
     /// At which of this server's addresses; zones have their own list.
@@ -88,6 +98,11 @@ impl Default for Options {
             max_udp_size: 1232,
             edns_udp_size: 1232,
             tcp_clients: 150,
+            tcp_initial_timeout: 300,
+            tcp_idle_timeout: 300,
+            tcp_keepalive_timeout: 300,
+            tcp_advertised_timeout: 300,
+            tcp_listen_queue: 10,
             allow_query: MatchList::any(),
             allow_query_on: MatchList::any(),
             blackhole: MatchList::none(),

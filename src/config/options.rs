@@ -1,6 +1,7 @@
 //! The values of `options`, and those that a zone takes from it.
 
 use super::acl::MatchList;
+use super::connections;
 use super::definitions::Definitions;
 use super::diagnostic::Severity;
 use super::model::{
@@ -68,9 +69,7 @@ pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mu
             *size = octets.clamp(*UDP_SIZES.start(), *UDP_SIZES.end()) as u16;
         }
     }
-    if let Some(clients) = map.get("tcp-clients").and_then(Entry::integer) {
-        options.tcp_clients = clients;
-    }
+    connections::read(map, &mut options, findings);
     for (name, identity) in [
         ("server-id", &mut options.server_id),
         ("hostname", &mut options.hostname),

@@ -147,7 +147,7 @@ fn options_are_read_and_zones_take_what_they_do_not_say_themselves() {
         options {
             directory "/tmp"; port 5300; pid-file none; server-id hostname; version "v"; hostname none;
             listen-on { 127.0.0.1; }; listen-on port 5301 { any; }; listen-on-v6 { none; };
-            max-udp-size 100; edns-udp-size 9000; tcp-clients 7; transfer-format one-answer;
+            max-udp-size 100; edns-udp-size 9000; tcp-clients 7; tcp-listen-queue 3; transfer-format one-answer;
             minimal-responses yes; allow-query { inside; }; blackhole { 192.0.2.66; };
             allow-query-on { localhost; }; notify explicit; max-ixfr-ratio 50%;
             max-journal-size 2m; notify-delay 1; also-notify { 192.0.2.1; 192.0.2.2 key k; others; others; };
@@ -160,6 +160,7 @@ fn options_are_read_and_zones_take_what_they_do_not_say_themselves() {
     let options = &config.options;
     assert_eq!((options.pid_file.as_deref(), options.port), (None, 5300));
     assert_eq!((options.max_udp_size, options.edns_udp_size, options.tcp_clients), (512, 4096, 7));
+    assert_eq!((options.tcp_listen_queue, options.tcp_idle_timeout), (10, 300));
     assert_eq!(options.listen_on.iter().map(|l| l.port).collect::<Vec<_>>(), [None, Some(5301)]);
     assert_eq!(options.listen_on_v6[0].addresses, acl::MatchList::none());
     assert_eq!((&options.server_id, &options.hostname), (&Identity::Hostname, &Identity::None));

@@ -4,7 +4,7 @@
 //! Config ─► bind sockets ─► drop privileges ─► open stores ─► state machine ─► driver
 //!                                                                   │ publishes     │ proposer
 //!                                                                   ▼               ▼
-//!                                          UDP workers, TCP ◄─ Nameserver ◄─ policy, zones
+//!                                          UDP and TCP workers ◄─ Nameserver ◄─ policy, zones
 //!                                          seeding, NOTIFY, HTTP status, pid file
 //! ```
 //!
@@ -17,13 +17,14 @@ mod answering;
 mod policy;
 mod restore;
 mod seed;
+mod sockets;
+mod workers;
 
 use crate::clock;
 use crate::config::interfaces::Interfaces;
 use crate::config::{Config, ZoneConfig};
 use crate::control::status::{self, ClusterStatus};
 use crate::dns::Name;
-use crate::nameserver::acl::{self, Acl};
 use crate::nameserver::{Nameserver, query};
 use crate::notify_out::NotifyOut;
 use crate::replication::driver::{self, DriverConfig, DriverHandle, Network, Stores};
@@ -33,22 +34,23 @@ use crate::replication::replica::Role;
 use crate::replication::state_machine::StateMachine;
 use crate::replication::status::Status;
 use crate::replication::transport::Member;
-use crate::server::{tcp, udp};
+use crate::server::tcp;
 use crate::store::OpenError;
 use crate::store::log::LogStore;
 use crate::store::zones::ZoneStore;
 use crate::zone::{Zone, Zones};
 use arc_swap::ArcSwap;
 use seed::{Seeded, Seeder, Standing};
+use sockets::Sockets;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use workers::Workers;
 
 /// Which address families to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,7 +124,7 @@ pub enum StartError {
 /// A running node.
 pub struct Running {
     driver: Option<DriverHandle>,
-    udp: Arc<Mutex<Option<udp::Workers>>>,
+    workers: Arc<Mutex<Option<Workers>>>,
     notify: NotifyOut,
     stop: watch::Sender<bool>,
     source: status::StatusSource,
@@ -158,9 +160,9 @@ impl Running {
         // Receivers that are gone have stopped already.
         let _ = self.stop.send(true);
         self.notify.stop();
-        let udp = self.udp.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(udp) = udp {
-            udp.shutdown();
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(workers) = workers {
+            workers.shutdown();
         }
     }
 
@@ -232,51 +234,6 @@ pub fn wait_for_signal(hangup: Hangup) {
     });
 }
 
-/// The sockets of a node, bound before anything else happens.
-struct Sockets {
-    dns: Vec<SocketAddr>,
-    udp: Vec<Vec<UdpSocket>>,
-    tcp: Vec<TcpListener>,
-    cluster: Option<TcpListener>,
-    statistics: Vec<(TcpListener, Acl)>,
-}
-
-fn listen_error(address: SocketAddr, what: &'static str) -> impl FnOnce(io::Error) -> StartError {
-    move |source| StartError::Listen { address, what, source }
-}
-
-fn bind(config: &Config, overrides: &Overrides, interfaces: &Interfaces) -> Result<Sockets, StartError> {
-    let port = overrides.port.unwrap_or(config.options.port);
-    let mut dns = Vec::new();
-    if overrides.family != Family::V6 {
-        dns.extend(acl::listen_addresses(&config.options.listen_on, acl::Family::V4, port, interfaces));
-    }
-    if overrides.family != Family::V4 {
-        dns.extend(acl::listen_addresses(&config.options.listen_on_v6, acl::Family::V6, port, interfaces));
-    }
-    if dns.is_empty() {
-        return Err(StartError::NoAddress);
-    }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = overrides.workers.unwrap_or(cores);
-    let mut udp = Vec::new();
-    for _ in 0..workers {
-        let sockets = dns.iter().map(|address| udp::bind(*address).map_err(listen_error(*address, "UDP")));
-        udp.push(sockets.collect::<Result<Vec<_>, _>>()?);
-    }
-    let listen = |address: SocketAddr, what| TcpListener::bind(address).map_err(listen_error(address, what));
-    let tcp = dns.iter().map(|address| listen(*address, "TCP")).collect::<Result<_, _>>()?;
-    let mut statistics = Vec::new();
-    for channel in &config.statistics_channels {
-        statistics
-            .push((listen(channel.address, "statistics-channels")?, Acl::new(&channel.allow, interfaces)));
-    }
-    let cluster = config.cluster.as_ref().filter(|cluster| cluster.members.len() > 1);
-    let own = cluster.and_then(|cluster| cluster.members.iter().find(|member| member.id == cluster.node_id));
-    let cluster = own.map(|own| listen(SocketAddr::new(own.address, own.port), "cluster")).transpose()?;
-    Ok(Sockets { dns, udp, tcp, cluster, statistics })
-}
-
 fn become_user(user: &str) -> Result<(), StartError> {
     let failed = |reason: String| StartError::User { user: user.to_string(), reason };
     let found = nix::unistd::User::from_name(user).map_err(|error| failed(error.to_string()))?;
@@ -294,7 +251,7 @@ fn become_user(user: &str) -> Result<(), StartError> {
 /// [`StartError`]; nothing is running then.
 pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartError> {
     let interfaces = Interfaces::of_this_machine().map_err(StartError::Interfaces)?;
-    let sockets = bind(&config, overrides, &interfaces)?;
+    let sockets = Sockets::bind(&config, overrides, &interfaces)?;
     if let Some(user) = &overrides.user {
         become_user(user)?;
     }
@@ -334,32 +291,25 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
     };
     let (stop, stopped) = watch::channel(false);
     let _guard = runtime.enter();
-    let tcp_limits =
-        tcp::Limits { connections_max: config.options.tcp_clients as usize, ..tcp::Limits::default() };
-    let tcp = tcp::Server::new(Arc::clone(&nameserver), tcp_limits);
-    let tcp_listeners = sockets.tcp.into_iter().map(tokio_listener).collect::<Result<Vec<_>, _>>()?;
-    let udp = Arc::new(Mutex::new(None));
+    let service = tcp::Service { nameserver, zones: zones.clone(), policy };
+    let workers = Arc::new(Mutex::new(None));
     runtime.spawn({
-        let (udp, stopped, status) = (Arc::clone(&udp), stopped.clone(), driver.status().clone());
-        let (zones, sockets) = (zones.clone(), sockets.udp);
+        let (workers, stopped, status) = (Arc::clone(&workers), stopped.clone(), driver.status().clone());
+        let (limits, connections_max) = (policy::tcp(&config), config.options.tcp_clients as usize);
         async move {
             answering::may_answer(status).await;
-            for listener in tcp_listeners {
-                let (tcp, stopped) = (tcp.clone(), stopped.clone());
-                tokio::spawn(async move { tcp.serve(listener, stopped).await });
-            }
             // Under the lock, so that a node which is stopped right now does not start its workers afterwards.
-            let mut slot = udp.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slot = workers.lock().unwrap_or_else(PoisonError::into_inner);
             if !*stopped.borrow() {
-                match udp::Workers::start(sockets, nameserver, zones, policy) {
+                match Workers::start(sockets.udp, sockets.tcp, service, limits, connections_max) {
                     Ok(workers) => *slot = Some(workers),
-                    Err(error) => abort_process(&format!("cannot answer over UDP: {error}")),
+                    Err(error) => abort_process(&format!("cannot answer: {error}")),
                 }
             }
         }
     });
     let configured = config.zones.iter().map(|zone| zone.name.clone()).collect();
-    let source = status_source(zones.clone(), driver.status().clone(), configured, Arc::clone(&udp));
+    let source = status_source(zones.clone(), driver.status().clone(), configured, Arc::clone(&workers));
     for (listener, allow) in sockets.statistics {
         let listener = tokio_listener(listener)?;
         let allow: status::Allow = Arc::new(move |address| allow.allows(address, None));
@@ -381,7 +331,15 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         standing: standing(driver.status().clone()),
     };
     runtime.spawn(seed_all(config.zones, seeder));
-    Ok(Running { driver: Some(driver), udp, notify, stop, source, runtime: Some(runtime), pid_file: None })
+    Ok(Running {
+        driver: Some(driver),
+        workers,
+        notify,
+        stop,
+        source,
+        runtime: Some(runtime),
+        pid_file: None,
+    })
 }
 
 async fn open(
@@ -440,7 +398,7 @@ fn status_source(
     zones: Zones,
     driver: watch::Receiver<Status>,
     configured: Vec<Name>,
-    udp: Arc<Mutex<Option<udp::Workers>>>,
+    workers: Arc<Mutex<Option<Workers>>>,
 ) -> status::StatusSource {
     Arc::new(move || {
         let status = driver.borrow().clone();
@@ -496,41 +454,10 @@ fn status_source(
                 },
             ]
             .into_iter()
-            .chain(udp_counters(&udp.lock().unwrap_or_else(PoisonError::into_inner)))
+            .chain(workers.lock().unwrap_or_else(PoisonError::into_inner).iter().flat_map(Workers::counters))
             .collect(),
         }
     })
-}
-
-/// What the UDP workers have counted, all of them together; nothing while there are none.
-fn udp_counters(workers: &Option<udp::Workers>) -> Vec<status::Counter> {
-    /// By the lower four bits of the RCODE.
-    const RCODES: [&str; 16] = [
-        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET",
-        "NOTAUTH", "NOTZONE", "11", "12", "13", "14", "15",
-    ];
-    let Some(workers) = workers else { return Vec::new() };
-    let sum = |counter: &dyn Fn(&udp::Counters) -> &AtomicU64| {
-        workers.counters().iter().map(|counters| counter(counters).load(Ordering::Relaxed)).sum()
-    };
-    let single = |name, help, value| status::Counter { name, help, value, label: None };
-    let mut counters = vec![
-        single("udp_received", "Datagrams received.", sum(&|counters| &counters.received)),
-        single("udp_slow", "Datagrams that were no plain queries.", sum(&|counters| &counters.slow)),
-        single("udp_dropped", "Datagrams without a response.", sum(&|counters| &counters.dropped)),
-        single(
-            "udp_send_errors",
-            "Responses not taken by the kernel.",
-            sum(&|counters| &counters.send_errors),
-        ),
-    ];
-    counters.extend(RCODES.iter().enumerate().map(|(rcode, text)| status::Counter {
-        name: "udp_responses",
-        help: "Responses to plain queries over UDP.",
-        value: sum(&|counters| &counters.responses[rcode]),
-        label: Some(("rcode", text)),
-    }));
-    counters
 }
 
 fn member_status(member: &crate::replication::status::MemberStatus) -> status::MemberStatus {

@@ -11,6 +11,7 @@ use crate::nameserver::policy::{Policy, ZonePolicy};
 use crate::nameserver::transfer_out;
 use crate::notify_out;
 use crate::replication::state_machine::Limits;
+use crate::server::tcp;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::net::SocketAddr;
@@ -73,6 +74,18 @@ fn cookie_secret(config: &Config) -> cookies::Secret {
         None => clock::random_bytes(&mut octets),
     }
     cookies::Secret::new(octets)
+}
+
+/// The bounds of TCP service.
+pub(super) fn tcp(config: &Config) -> tcp::Limits {
+    let options = &config.options;
+    let tenths = |tenths: u32| Duration::from_millis(u64::from(tenths) * 100);
+    tcp::Limits {
+        initial_timeout: tenths(options.tcp_initial_timeout),
+        idle_timeout: tenths(options.tcp_idle_timeout),
+        read_timeout: tenths(options.tcp_idle_timeout),
+        ..tcp::Limits::default()
+    }
 }
 
 /// What the server tells about itself.

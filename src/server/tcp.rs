@@ -1,51 +1,59 @@
-//! DNS over TCP (RFC 7766).
+//! DNS over TCP (RFC 7766) and over TLS (RFC 7858): one thread per core, each with listeners and connections of its own.
 //!
 //! ```text
-//!              ┌──────────────── connection ────────────────┐
-//! listener ──► │ read ─► handle ─┬─ response ─► queue ─► write │ ◄─ back-pressure: a full queue stops
-//!              │                 ├─ transfer ─►   ║        │      reading, a full socket stops the transfer
-//!              │                 └─ pending  ─► (later)    │
-//!              └────────────────────────────────────────────┘
+//! kernel (SO_REUSEPORT) ─► worker: accept ─► Connections: room? ─► [TLS handshake] ─► Connection ─► Desk
+//!                            one thread,         shared by all       tls.rs             a task     answers a batch
+//!                            its own runtime     workers                                           in one buffer
 //! ```
 //!
-//! Requests may be sent one behind the other without waiting; responses leave as they become ready, in any
-//! order (RFC 7766 §6.2.1.1, §7).
+//! Requests may be sent one behind the other without waiting; responses leave as they become ready, in any order
+//! (RFC 7766 §6.2.1.1, §7): a query is answered while an update waits or a transfer is under way.
 //!
-//! Invariants: at most [`Limits::connections_max`] connections, where the one that has been without an
-//! unanswered request for longest gives way to a new one; at most [`Limits::pipelined_max`] requests of a
-//! connection are unanswered; every message is read and written within a time.
+//! Invariants: a connection stays with the worker that accepted it, and no query wakes another thread; at most
+//! [`Limits::connections_max`] connections, see `connections` for who gives way; see `connection` for what holds of
+//! each.
+//!
+//! Not here: what is answered (`nameserver`), certificates ([`super::tls`]).
 
+mod connection;
 mod connections;
+mod desk;
+mod framing;
 
-use crate::nameserver::transfer_out::Messages;
-use crate::nameserver::{Action, Client, Nameserver, Transport};
-use connections::{Connections, Owed, Slot};
+pub use connections::Connections;
+pub use desk::{Counters, Service};
+
+use crate::nameserver::{Client, Nameserver, Transport};
+use connection::Connection;
+use connections::Slot;
+use desk::Desk;
+use framing::FRAME_BYTES_MAX;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
-/// How much room a message gets before more of it has arrived.
-const READ_STEP_BYTES: usize = 4096;
 /// How long to wait when the system has no descriptors or memory for another connection.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Bounds of TCP service. The default is BIND's.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once. BIND: `tcp-clients`.
-    pub connections_max: usize,
     /// Requests of one connection that may be unanswered. BIND: 23.
-    pub pipelined_max: usize,
+    pub unanswered_max: usize,
+    /// How long a client may take for its first message. BIND: `tcp-initial-timeout`.
+    pub initial_timeout: Duration,
     /// How long a connection may be without a request. BIND: `tcp-idle-timeout`.
     pub idle_timeout: Duration,
     /// How long a message may take to arrive, from its first octet.
     pub read_timeout: Duration,
-    /// How long a message may take to leave.
+    /// How long a client may take nothing of what is sent to it.
     pub write_timeout: Duration,
     /// How long answers may still leave when the server stops.
     pub shutdown_timeout: Duration,
@@ -54,8 +62,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            connections_max: 150,
-            pipelined_max: 23,
+            unanswered_max: 23,
+            initial_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(30),
             read_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
@@ -64,206 +72,194 @@ impl Default for Limits {
     }
 }
 
-/// TCP service of one server: the limits hold for all its listeners together.
-#[derive(Clone)]
-pub struct Server {
-    nameserver: Arc<Nameserver>,
-    limits: Limits,
-    connections: Arc<Connections>,
+/// Connections at once, if nothing else is said. BIND: `tcp-clients`.
+pub const CONNECTIONS_MAX_DEFAULT: usize = 150;
+/// Connections that wait to be accepted, for each listener. BIND: `tcp-listen-queue`.
+pub const LISTEN_QUEUE_DEFAULT: u32 = 10;
+
+/// A listener for one address, which the listeners of other workers share.
+///
+/// # Errors
+/// What the system says about the address.
+pub fn bind(address: SocketAddr, listen_queue: u32) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Connections of a former process may still be closing.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    // Responses are sent whole; waiting for more would only delay them. Connections inherit it. Failing costs speed.
+    let _ = socket.set_tcp_nodelay(true);
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(i32::try_from(listen_queue).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
 }
 
-impl Server {
-    /// A server without a listener yet.
-    pub fn new(nameserver: Arc<Nameserver>, limits: Limits) -> Server {
-        Server { nameserver, limits, connections: Arc::new(Connections::new(limits.connections_max)) }
+/// Tries whether somebody else listens at an address: [`bind`] alone would share it with them.
+///
+/// # Errors
+/// As [`bind`]; `AddrInUse` if somebody does.
+pub fn probe(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&SockAddr::from(address))
+}
+
+/// Running workers. Dropping them stops them.
+pub struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    counters: Vec<Arc<Counters>>,
+    connections: Arc<Connections>,
+    stop: watch::Sender<bool>,
+}
+
+impl Workers {
+    /// Starts one worker for each set of listeners, which [`bind`] has made, one per address.
+    ///
+    /// # Errors
+    /// A thread or a runtime that cannot be made; no worker is running then.
+    pub fn start(
+        listeners: Vec<Vec<std::net::TcpListener>>,
+        service: &Service,
+        connections: Arc<Connections>,
+        limits: Limits,
+    ) -> io::Result<Workers> {
+        let (stop, stopped) = watch::channel(false);
+        let mut workers = Workers { threads: Vec::new(), counters: Vec::new(), connections, stop };
+        for (index, listeners) in listeners.into_iter().enumerate() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let worker = Worker::new(service.clone(), Arc::clone(&workers.connections), limits);
+            let listeners = {
+                let _guard = runtime.enter();
+                listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?
+            };
+            workers.counters.push(Arc::clone(&worker.counters));
+            let stopped = stopped.clone();
+            let run = move || runtime.block_on(worker.run(listeners, stopped));
+            workers.threads.push(std::thread::Builder::new().name(format!("tcp-{index}")).spawn(run)?);
+        }
+        Ok(workers)
     }
 
-    /// How many connections there are.
-    pub fn connection_count(&self) -> usize {
-        self.connections.count()
+    /// The counters of each worker.
+    pub fn counters(&self) -> &[Arc<Counters>] {
+        &self.counters
     }
 
-    /// Serves `listener` until `shutdown` turns true or its sender is gone; returns when the connections
-    /// that came through it are closed.
-    pub async fn serve(&self, listener: TcpListener, mut shutdown: watch::Receiver<bool>) {
-        let mut tasks = tokio::task::JoinSet::new();
+    /// Answers what was asked, closes the connections, and waits for that.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        // Workers that are gone have stopped already.
+        let _ = self.stop.send(true);
+        self.connections.finish();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a TCP worker has panicked");
+            }
+        }
+    }
+}
+
+/// The memory of a worker, which its connections use in turn.
+struct Memory {
+    input: Box<[u8]>,
+    desk: Desk,
+}
+
+/// One thread's part of the service.
+struct Worker {
+    limits: Limits,
+    connections: Arc<Connections>,
+    counters: Arc<Counters>,
+    nameserver: Arc<Nameserver>,
+    /// Held for the length of a turn; never contended, since connections stay on their thread.
+    memory: Mutex<Memory>,
+}
+
+impl Worker {
+    fn new(service: Service, connections: Arc<Connections>, limits: Limits) -> Arc<Worker> {
+        let counters = Arc::<Counters>::default();
+        let nameserver = Arc::clone(&service.nameserver);
+        let desk = Desk::new(service, Arc::clone(&counters));
+        let memory = Memory { input: vec![0; FRAME_BYTES_MAX].into_boxed_slice(), desk };
+        Arc::new(Worker { limits, connections, counters, nameserver, memory: Mutex::new(memory) })
+    }
+
+    /// Serves the listeners until `stopped` turns true or its sender is gone; then gives connections their time to
+    /// end.
+    async fn run(self: Arc<Worker>, listeners: Vec<TcpListener>, stopped: watch::Receiver<bool>) {
+        // Nothing is ever sent: the channel closes when the last connection is gone.
+        let (alive, mut ended) = mpsc::channel(1);
+        let mut serving = tokio::task::JoinSet::new();
+        for listener in listeners {
+            serving.spawn(Arc::clone(&self).serve(listener, stopped.clone(), alive.clone()));
+        }
+        while serving.join_next().await.is_some() {}
+        drop(alive);
+        // Connections that are not gone by then end with the runtime.
+        let _: Result<Option<Infallible>, _> = timeout(self.limits.shutdown_timeout, ended.recv()).await;
+    }
+
+    async fn serve(
+        self: Arc<Worker>,
+        listener: TcpListener,
+        mut stopped: watch::Receiver<bool>,
+        alive: mpsc::Sender<Infallible>,
+    ) {
+        let local = listener.local_addr().ok();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = shutdown.wait_for(|stop| *stop) => break,
-                Some(_) = tasks.join_next() => continue,
+                _ = stopped.wait_for(|stop| *stop) => return,
             };
-            match accepted {
-                // BIND: closed at once.
-                Ok((_, address)) if self.nameserver.is_blackholed(address.ip()) => {}
-                Ok((stream, _)) => {
-                    let Some(slot) = self.connections.admit() else {
-                        tracing::debug!("no more TCP clients: quota reached");
-                        continue;
-                    };
-                    let (server, shutdown) = (self.clone(), shutdown.clone());
-                    tasks.spawn(async move { server.connection(stream, slot, shutdown).await });
-                }
-                Err(error) if is_about_one_connection(&error) => {}
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) if is_about_one_connection(&error) => continue,
                 Err(error) => {
                     tracing::error!("TCP connection failed to be accepted: {error}");
                     tokio::time::sleep(ACCEPT_RETRY).await;
+                    continue;
                 }
+            };
+            Counters::add(&self.counters.accepted, 1);
+            // BIND: closed at once.
+            if self.nameserver.is_blackholed(address.ip()) {
+                continue;
             }
+            let accepted = Instant::now();
+            let Some(slot) = self.connections.admit(address.ip(), accepted) else {
+                tracing::debug!("no more TCP clients: quota reached");
+                continue;
+            };
+            let client = Client { address, local, transport: Transport::Tcp };
+            let (worker, alive) = (Arc::clone(&self), alive.clone());
+            tokio::spawn(async move {
+                worker.connection(stream, client, slot, accepted).await;
+                drop(alive);
+            });
         }
-        drop(listener);
-        while tasks.join_next().await.is_some() {}
     }
 
     /// Serves one connection to its end.
-    async fn connection(&self, mut stream: TcpStream, slot: Slot, mut shutdown: watch::Receiver<bool>) {
-        let (Ok(address), local) = (stream.peer_addr(), stream.local_addr().ok()) else { return };
-        let client = Client { address, local, transport: Transport::Tcp };
-        // Responses are written whole; waiting for more would only delay them. Failing costs only speed.
-        let _ = stream.set_nodelay(true);
-        let (read_half, write_half) = stream.split();
-        let (sender, receiver) = mpsc::channel(self.limits.pipelined_max);
-        let mut reading = Some(Box::pin(self.read_requests(read_half, &client, &slot, sender)));
-        let writing = self.write_responses(write_half, receiver);
-        tokio::pin!(writing);
-        loop {
-            tokio::select! {
-                () = async { reading.as_mut().expect("guarded").await }, if reading.is_some() => reading = None,
-                // Nothing more to write and nobody left to write, or the client does not take it.
-                _ = &mut writing => return,
-                () = slot.evicted() => return,
-                _ = shutdown.wait_for(|stop| *stop) => break,
-            }
-        }
-        // Read no more, but answer what was asked.
-        drop(reading);
-        let _ = timeout(self.limits.shutdown_timeout, writing).await;
+    async fn connection(self: Arc<Worker>, stream: TcpStream, client: Client, slot: Slot, accepted: Instant) {
+        Connection::new(stream, client, slot, self, accepted).await;
     }
-
-    /// Reads requests and has them dealt with, until the client has no more or takes too long.
-    async fn read_requests(
-        &self,
-        mut stream: ReadHalf<'_>,
-        client: &Client,
-        slot: &Slot,
-        sender: mpsc::Sender<Outgoing>,
-    ) {
-        loop {
-            // The room for the response is taken before the request is read: nothing ever waits for it.
-            let Ok(permit) = sender.clone().reserve_owned().await else { return };
-            let Some(packet) = self.read_message(&mut stream, slot).await else { return };
-            let turn = Turn::new(permit, slot.owe());
-            let responder = {
-                let turn = turn.clone();
-                Box::new(move |response| turn.send(What::Message(response)))
-            };
-            match self.nameserver.handle(&packet, client, responder) {
-                Action::Respond(response) => turn.send(What::Message(response)),
-                Action::Transfer(messages) => turn.send(What::Transfer(messages)),
-                Action::Drop | Action::Pending => {}
-            }
-        }
-    }
-
-    /// The next message; `None` when the connection is to be closed.
-    async fn read_message(&self, stream: &mut ReadHalf<'_>, slot: &Slot) -> Option<Vec<u8>> {
-        let first = loop {
-            match timeout(self.limits.idle_timeout, stream.read_u8()).await {
-                Ok(read) => break read.ok()?,
-                // Somebody who waits for an answer is not idle.
-                Err(_) if slot.is_owed() => {}
-                Err(_) => return None,
-            }
-        };
-        let deadline = Instant::now() + self.limits.read_timeout;
-        timeout_at(deadline, read_rest(stream, first)).await.ok()?.ok()
-    }
-
-    /// Writes what is queued, until nobody can queue any more.
-    async fn write_responses(
-        &self,
-        mut stream: WriteHalf<'_>,
-        mut queue: mpsc::Receiver<Outgoing>,
-    ) -> io::Result<()> {
-        while let Some(Outgoing { what, owed: _owed }) = queue.recv().await {
-            match what {
-                What::Message(message) => self.write_message(&mut stream, message).await?,
-                What::Transfer(messages) => {
-                    // The next message is made when the one before has left.
-                    for message in *messages {
-                        // A transfer that cannot be finished ends with the connection (RFC 5936 §2.3).
-                        let message = message.map_err(io::Error::other)?;
-                        self.write_message(&mut stream, message).await?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn write_message(&self, stream: &mut WriteHalf<'_>, message: Vec<u8>) -> io::Result<()> {
-        let Ok(length) = u16::try_from(message.len()) else {
-            return Err(io::Error::other("response of more than 65,535 octets"));
-        };
-        // RFC 7766 §8: length and message in one write.
-        let framed = [&length.to_be_bytes(), message.as_slice()].concat();
-        timeout(self.limits.write_timeout, stream.write_all(&framed)).await?
-    }
-}
-
-/// Reads a message whose length's first octet is known. Room grows with what arrives.
-async fn read_rest(stream: &mut ReadHalf<'_>, first: u8) -> io::Result<Vec<u8>> {
-    let length = usize::from(u16::from_be_bytes([first, stream.read_u8().await?]));
-    let mut packet = Vec::new();
-    while packet.len() < length {
-        let step = (length - packet.len()).min(READ_STEP_BYTES);
-        packet.reserve(step);
-        if (&mut *stream).take(step as u64).read_buf(&mut packet).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-    Ok(packet)
 }
 
 /// Whether an error of accept(2) says something of one connection only, which is gone already.
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused)
-}
-
-/// What leaves on a connection.
-enum What {
-    Message(Vec<u8>),
-    Transfer(Box<Messages>),
-}
-
-/// Something in the queue of a connection, and the debt it pays.
-struct Outgoing {
-    what: What,
-    owed: Owed,
-}
-
-/// A place in the queue, and the debt that goes with it.
-struct Place {
-    permit: mpsc::OwnedPermit<Outgoing>,
-    owed: Owed,
-}
-
-/// One request's place in the queue, used by whoever has the answer; given back if nobody has one.
-#[derive(Clone)]
-struct Turn(Arc<Mutex<Option<Place>>>);
-
-impl Turn {
-    fn new(permit: mpsc::OwnedPermit<Outgoing>, owed: Owed) -> Turn {
-        Turn(Arc::new(Mutex::new(Some(Place { permit, owed }))))
-    }
-
-    fn send(&self, what: What) {
-        let place = self.0.lock().expect("no panic while a turn is held").take();
-        if let Some(Place { permit, owed }) = place {
-            permit.send(Outgoing { what, owed });
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,11 +6,14 @@ use crate::dns::wire::{Section, Writer};
 use crate::dns::{Class, Name, Opcode, Rcode, Record, RrType, rdata};
 use crate::nameserver::acl::Acl;
 use crate::nameserver::policy::{Policy, ZonePolicy};
+use crate::nameserver::query;
 use crate::replication::command::Outcome;
 use crate::replication::proposer::Proposal;
 use crate::zone::{Contents, Zone, Zones};
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn name(text: &str) -> Name {
     text.parse().expect("a legal name")
@@ -19,10 +22,18 @@ fn name(text: &str) -> Name {
 /// A running server; proposals wait in `proposals`.
 struct Running {
     address: SocketAddr,
-    server: Server,
+    connections: Arc<Connections>,
+    counters: Arc<Counters>,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
     proposals: mpsc::UnboundedReceiver<Proposal>,
+}
+
+impl Running {
+    fn stop(&self) {
+        self.stop.send(true).expect("the server runs");
+        self.connections.finish();
+    }
 }
 
 fn zone(records: u32) -> Zone {
@@ -43,6 +54,10 @@ fn zone(records: u32) -> Zone {
 }
 
 async fn start(limits: Limits) -> Running {
+    start_with(limits, CONNECTIONS_MAX_DEFAULT).await
+}
+
+async fn start_with(limits: Limits, connections_max: usize) -> Running {
     let zones = Zones::default();
     zones.insert(Arc::new(zone(3000)));
     let policy = Policy {
@@ -50,24 +65,21 @@ async fn start(limits: Limits) -> Running {
         ..Policy::default()
     };
     let (sender, proposals) = mpsc::unbounded_channel();
-    let answer = |packet: &[u8], _: &Client, _: Option<&crate::dns::Name>, _: usize| {
-        let header = Header::parse(packet)?;
-        let mut response = packet.to_vec();
-        header.response(Rcode::NOERROR).write(&mut response);
-        Some(response)
-    };
     let propose = move |proposal| sender.send(proposal).map_err(|unsent| unsent.0);
     let policy = Arc::new(ArcSwap::from_pointee(policy));
-    let nameserver = Nameserver::new(zones, policy, Box::new(answer), Box::new(propose), || 1_800_000_000);
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let answer = query::answerer(zones.clone(), Arc::clone(&policy), || 1_800_000_000);
+    let nameserver =
+        Nameserver::new(zones.clone(), Arc::clone(&policy), answer, Box::new(propose), || 1_800_000_000);
+    let service = Service { nameserver: Arc::new(nameserver), zones, policy };
+    let listener = bind("127.0.0.1:0".parse().expect("an address"), 64).expect("a port");
     let address = listener.local_addr().expect("an address");
-    let server = Server::new(Arc::new(nameserver), limits);
+    let listener = TcpListener::from_std(listener).expect("a runtime");
+    let connections = Arc::new(Connections::new(connections_max));
+    let worker = Worker::new(service, Arc::clone(&connections), limits);
+    let counters = Arc::clone(&worker.counters);
     let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn({
-        let server = server.clone();
-        async move { server.serve(listener, stopped).await }
-    });
-    Running { address, server, stop, task, proposals }
+    let task = tokio::spawn(worker.run(vec![listener], stopped));
+    Running { address, connections, counters, stop, task, proposals }
 }
 
 fn request(id: u16, opcode: Opcode, qtype: RrType) -> Vec<u8> {
@@ -143,22 +155,23 @@ async fn what_was_asked_is_answered_after_the_client_has_closed_its_side() {
 }
 
 #[tokio::test]
-async fn a_transfer_arrives_whole_and_queries_behind_it_too() {
+async fn transfers_arrive_whole_and_hold_nobody_up() {
     let running = start(Limits::default()).await;
     let mut stream = connect(&running).await;
-    stream.write_all(&request(1, Opcode::QUERY, RrType::AXFR)).await.expect("open");
-    stream.write_all(&request(2, Opcode::QUERY, RrType::A)).await.expect("open");
-    let (mut records, mut messages) = (0, 0);
-    loop {
+    let requests = [(1, RrType::AXFR), (2, RrType::A), (3, RrType::AXFR)];
+    let requests = requests.map(|(id, qtype)| request(id, Opcode::QUERY, qtype));
+    stream.write_all(&requests.concat()).await.expect("open");
+    let mut ids = Vec::new();
+    let mut records = [0; 4];
+    while records[1] < 3002 || records[3] < 3002 {
         let message = receive(&mut stream).await.expect("a message");
-        if message.header.id == 2 {
-            break;
-        }
-        records += message.answers.len();
-        messages += 1;
+        records[usize::from(message.header.id)] += message.answers.len();
+        ids.push(message.header.id);
     }
-    assert_eq!(records, 3002);
-    assert!(messages > 1);
+    assert_eq!((records[1], records[3]), (3002, 3002));
+    assert_eq!(ids.iter().filter(|id| **id == 2).count(), 1);
+    assert_ne!(ids.last(), Some(&2), "a query is not held up by the transfers around it: {ids:?}");
+    assert_ne!(ids.iter().rposition(|id| *id == 1).map(|at| at + 1), ids.iter().position(|id| *id == 3));
 }
 
 #[tokio::test]
@@ -166,12 +179,30 @@ async fn a_connection_without_requests_is_closed() {
     let limits = Limits { idle_timeout: Duration::from_millis(20), ..Limits::default() };
     let running = start(limits).await;
     let mut stream = connect(&running).await;
+    stream.write_all(&request(1, Opcode::QUERY, RrType::A)).await.expect("open");
+    assert_eq!(receive(&mut stream).await.expect("a response").header.id, 1);
     assert_eq!(closed(&mut stream).await, 0);
+    assert_eq!(running.counters.timeouts.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn the_first_request_has_a_time_of_its_own() {
+    let limits = Limits { initial_timeout: Duration::from_millis(20), ..Limits::default() };
+    let running = start(limits).await;
+    let mut stream = connect(&running).await;
+    assert_eq!(closed(&mut stream).await, 0);
+    let mut trickling = connect(&running).await;
+    trickling.write_all(&request(1, Opcode::QUERY, RrType::A)[..7]).await.expect("open");
+    assert_eq!(closed(&mut trickling).await, 0);
 }
 
 #[tokio::test]
 async fn somebody_who_waits_for_an_answer_is_not_idle() {
-    let limits = Limits { idle_timeout: Duration::from_millis(5), ..Limits::default() };
+    let limits = Limits {
+        idle_timeout: Duration::from_millis(5),
+        initial_timeout: Duration::from_millis(5),
+        ..Limits::default()
+    };
     let mut running = start(limits).await;
     let mut stream = connect(&running).await;
     stream.write_all(&request(1, Opcode::UPDATE, RrType::SOA)).await.expect("open");
@@ -188,6 +219,8 @@ async fn a_message_that_never_ends_costs_its_connection() {
     let running = start(limits).await;
     for beginning in [&b"\x00"[..], b"\xff\xff", b"\xff\xffabc"] {
         let mut stream = connect(&running).await;
+        stream.write_all(&request(1, Opcode::QUERY, RrType::A)).await.expect("open");
+        assert_eq!(receive(&mut stream).await.expect("a response").header.id, 1);
         stream.write_all(beginning).await.expect("open");
         assert_eq!(closed(&mut stream).await, 0);
     }
@@ -208,7 +241,7 @@ async fn a_client_that_does_not_read_loses_its_connection_and_nobody_else_theirs
 
 #[tokio::test]
 async fn the_oldest_idle_connection_gives_way_to_a_new_one() {
-    let running = start(Limits { connections_max: 2, ..Limits::default() }).await;
+    let running = start_with(Limits::default(), 2).await;
     let mut streams = Vec::new();
     for id in 0..4 {
         let mut stream = connect(&running).await;
@@ -216,7 +249,7 @@ async fn the_oldest_idle_connection_gives_way_to_a_new_one() {
         assert_eq!(receive(&mut stream).await.expect("a response").header.id, id);
         streams.push(stream);
     }
-    assert_eq!(running.server.connection_count(), 2);
+    assert_eq!(running.connections.count(), 2);
     assert_eq!(closed(&mut streams[0]).await, 0);
     assert_eq!(closed(&mut streams[1]).await, 0);
     for stream in &mut streams[2..] {
@@ -227,7 +260,7 @@ async fn the_oldest_idle_connection_gives_way_to_a_new_one() {
 
 #[tokio::test]
 async fn connections_that_wait_for_answers_keep_a_new_one_out() {
-    let mut running = start(Limits { connections_max: 1, ..Limits::default() }).await;
+    let mut running = start_with(Limits::default(), 1).await;
     let mut stream = connect(&running).await;
     stream.write_all(&request(1, Opcode::UPDATE, RrType::SOA)).await.expect("open");
     let proposal = running.proposals.recv().await.expect("the update");
@@ -238,7 +271,7 @@ async fn connections_that_wait_for_answers_keep_a_new_one_out() {
 
 #[tokio::test]
 async fn only_so_many_requests_of_a_connection_are_taken_at_once() {
-    let mut running = start(Limits { pipelined_max: 2, ..Limits::default() }).await;
+    let mut running = start(Limits { unanswered_max: 2, ..Limits::default() }).await;
     let mut stream = connect(&running).await;
     for id in 0..4 {
         stream.write_all(&request(id, Opcode::UPDATE, RrType::SOA)).await.expect("open");
@@ -270,13 +303,55 @@ async fn a_stop_answers_what_was_asked_and_closes_the_rest() {
     let mut idle = connect(&running).await;
     idle.write_all(&request(2, Opcode::QUERY, RrType::A)).await.expect("open");
     assert!(receive(&mut idle).await.is_some());
-    running.stop.send(true).expect("the server runs");
+    running.stop();
     assert_eq!(closed(&mut idle).await, 0);
     (proposal.reply)(Outcome::Updated(Rcode::NOERROR));
     assert_eq!(receive(&mut waiting).await.expect("a response").header.id, 1);
     running.task.await.expect("the server ends");
     assert!(TcpStream::connect(running.address).await.is_err());
-    assert_eq!(running.server.connection_count(), 0);
+    assert_eq!(running.connections.count(), 0);
+}
+
+#[tokio::test]
+async fn large_messages_in_any_portions_are_answered() {
+    let running = start(Limits::default()).await;
+    // Lengths on both sides of what is moved and of what is completed in place.
+    for length in [511, 2047, 2048, 2049, 2050, 4096, 65_534, 65_535] {
+        let mut stream = connect(&running).await;
+        let mut message = request(1, Opcode(2), RrType::SOA)[2..].to_vec();
+        message.resize(length, 0xff);
+        let mut octets = framed(&message);
+        octets.extend(request(2, Opcode::QUERY, RrType::A));
+        for portion in octets.chunks(1000) {
+            stream.write_all(portion).await.expect("open");
+            tokio::task::yield_now().await;
+        }
+        let first = receive(&mut stream).await.expect("a response");
+        assert_eq!(first.header.id, 1, "{length}");
+        assert_eq!(receive(&mut stream).await.expect("a response").header.id, 2, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn more_responses_than_a_tray_holds_all_arrive() {
+    let running = start(Limits::default()).await;
+    let mut stream = connect(&running).await;
+    // In one portion: they are there before the server has answered the first.
+    let count = 4000;
+    let requests: Vec<u8> = (0..count).flat_map(|id| request(id, Opcode::QUERY, RrType::SOA)).collect();
+    let (mut reader, mut writer) = stream.split();
+    let write = async { writer.write_all(&requests).await.expect("open") };
+    let read = async {
+        for id in 0..count {
+            let length = reader.read_u16().await.expect("a length");
+            let mut message = vec![0; usize::from(length)];
+            reader.read_exact(&mut message).await.expect("a response");
+            assert_eq!(message[..2], id.to_be_bytes());
+        }
+    };
+    tokio::join!(write, read);
+    assert_eq!(running.counters.received.load(Ordering::Relaxed), u64::from(count));
+    assert_eq!(running.counters.responses[0].load(Ordering::Relaxed), u64::from(count));
 }
 
 #[tokio::test]
