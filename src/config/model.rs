@@ -74,6 +74,10 @@ pub struct Options {
     pub allow_query_on: MatchList,
     /// Who gets no response to anything.
     pub blackhole: MatchList,
+    /// How many responses a network gets in a second; `None` = as many as it likes.
+    pub rate_limit: Option<RateLimit>,
+    /// How often to look for addresses that have come or gone, in seconds; 0 = never.
+    pub interface_interval_secs: u32,
     /// How many records a transfer message carries.
     pub transfer_format: TransferFormat,
     /// The NSID, and the answer to `id.server`.
@@ -106,10 +110,67 @@ impl Default for Options {
             allow_query: MatchList::any(),
             allow_query_on: MatchList::any(),
             blackhole: MatchList::none(),
+            rate_limit: None,
+            interface_interval_secs: 3600,
             transfer_format: TransferFormat::ManyAnswers,
             server_id: Identity::None,
             hostname: Identity::Default,
             version: Identity::Default,
+        }
+    }
+}
+
+/// `rate-limit`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Positive answers of one name and type; 0 = no limit, here and below.
+    pub responses_per_sec: u32,
+    /// Referrals to one zone.
+    pub referrals_per_sec: u32,
+    /// Answers that a name has no such records.
+    pub nodata_per_sec: u32,
+    /// Answers that one zone has no such name.
+    pub nxdomains_per_sec: u32,
+    /// Errors of any kind.
+    pub errors_per_sec: u32,
+    /// All responses together.
+    pub all_per_sec: u32,
+    /// For how many seconds a client that asks too much is remembered, 1 to 3600.
+    pub window_secs: u32,
+    /// One of how many limited responses is sent truncated, at most 10; 0 = none.
+    pub slip: u32,
+    /// Leading bits that make one client of IPv4 addresses, 8 to 32.
+    pub ipv4_prefix_bits: u8,
+    /// The same of IPv6 addresses, 16 to 64.
+    pub ipv6_prefix_bits: u8,
+    /// Queries a second from which on the limits are scaled down; 0 = never.
+    pub qps_scale: u32,
+    /// Most accounts at once.
+    pub accounts_max: u32,
+    /// Whether limits are logged only.
+    pub log_only: bool,
+    /// Who is not limited.
+    pub exempt_clients: MatchList,
+}
+
+impl RateLimit {
+    /// BIND's defaults, for so many responses of each kind a second.
+    pub fn with_rate(responses_per_sec: u32) -> RateLimit {
+        RateLimit {
+            responses_per_sec,
+            referrals_per_sec: responses_per_sec,
+            nodata_per_sec: responses_per_sec,
+            nxdomains_per_sec: responses_per_sec,
+            errors_per_sec: responses_per_sec,
+            all_per_sec: 0,
+            window_secs: 15,
+            slip: 2,
+            ipv4_prefix_bits: 24,
+            ipv6_prefix_bits: 56,
+            qps_scale: 0,
+            accounts_max: 20_000,
+            log_only: false,
+            exempt_clients: MatchList::none(),
         }
     }
 }

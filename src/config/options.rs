@@ -6,7 +6,7 @@ use super::definitions::Definitions;
 use super::diagnostic::Severity;
 use super::model::{
     FileFormat, Identity, IxfrRatio, JournalSize, ListenOn, MinimalResponses, Notify, NotifyTarget, Options,
-    TransferFormat,
+    RateLimit, TransferFormat,
 };
 use super::resolve::Findings;
 use super::tree::{Entry, Map};
@@ -19,6 +19,9 @@ const PORT: &str = "port '{}' out of range";
 const PORT_VALUE: &str = "port value '{}' is out of range";
 /// UDP sizes are forced into this range, as BIND does.
 const UDP_SIZES: std::ops::RangeInclusive<u32> = 512..=4096;
+
+/// Most accounts of `rate-limit`: 64 megabytes.
+const RATE_LIMIT_ACCOUNTS_MAX: u32 = 1 << 22;
 
 /// Where a zone takes what it does not say itself.
 pub(super) struct Defaults<'a> {
@@ -59,6 +62,11 @@ pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mu
             *list = definitions.match_list(items, findings);
         }
     }
+    options.rate_limit =
+        map.get("rate-limit").and_then(Entry::map).map(|map| rate_limit(map, definitions, findings));
+    if let Some(interval) = map.get("interface-interval").and_then(|entry| entry.values.first()?.duration()) {
+        options.interface_interval_secs = interval;
+    }
     if map.get("transfer-format").and_then(Entry::text) == Some("one-answer") {
         options.transfer_format = TransferFormat::OneAnswer;
     }
@@ -85,6 +93,39 @@ pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mu
         findings.say(Severity::Warning, &entry.position, text);
     }
     options
+}
+
+/// `rate-limit`, whose ranges have been checked.
+fn rate_limit(map: &Map, definitions: &mut Definitions<'_>, findings: &mut Findings<'_>) -> RateLimit {
+    let number = |name: &str| map.get(name).and_then(Entry::integer);
+    let mut limit = RateLimit::with_rate(number("responses-per-second").unwrap_or(0));
+    for (name, field) in [
+        ("referrals-per-second", &mut limit.referrals_per_sec),
+        ("nodata-per-second", &mut limit.nodata_per_sec),
+        ("nxdomains-per-second", &mut limit.nxdomains_per_sec),
+        ("errors-per-second", &mut limit.errors_per_sec),
+        ("all-per-second", &mut limit.all_per_sec),
+        ("window", &mut limit.window_secs),
+        ("slip", &mut limit.slip),
+        ("qps-scale", &mut limit.qps_scale),
+    ] {
+        *field = number(name).unwrap_or(*field);
+    }
+    for (name, field) in [
+        ("ipv4-prefix-length", &mut limit.ipv4_prefix_bits),
+        ("ipv6-prefix-length", &mut limit.ipv6_prefix_bits),
+    ] {
+        *field = number(name).and_then(|bits| u8::try_from(bits).ok()).unwrap_or(*field);
+    }
+    // BIND: a table that starts larger than this may stay so.
+    let least = number("min-table-size").unwrap_or(0);
+    let most = number("max-table-size").unwrap_or(limit.accounts_max.max(least));
+    limit.accounts_max = most.clamp(1, RATE_LIMIT_ACCOUNTS_MAX);
+    limit.log_only = map.boolean("log-only").unwrap_or(false);
+    if let Some(items) = map.get("exempt-clients").and_then(Entry::match_list) {
+        limit.exempt_clients = definitions.match_list(items, findings);
+    }
+    limit
 }
 
 fn listen_on(

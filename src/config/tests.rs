@@ -87,10 +87,6 @@ fn what_is_not_implemented_gets_a_warning_or_an_error_but_never_silence() {
         &["1: option 'glue-cache' is deprecated", "1: option 'glue-cache' is not implemented; ignored"],
     );
     // One warning for the block, not one for each statement in it.
-    check(
-        "options { rate-limit {\nwindow 5;\nslip 2; }; };",
-        &["1: option 'rate-limit' is not implemented; ignored"],
-    );
     check("logging { channel c { null; }; };", &["1: option 'logging' is not implemented; ignored"]);
     check(
         "zone \".\" { type hint; file \"x\"; };",
@@ -135,6 +131,41 @@ fn without_statements_the_defaults_of_bind_hold() {
     assert_eq!((zone.notify, zone.notify_delay_secs), (Notify::Yes, 5));
     assert_eq!((zone.max_journal_size, zone.max_ixfr_ratio), (JournalSize::Default, IxfrRatio::Percent(100)));
     assert_eq!((zone.position.line, config.cluster.is_none()), (1, true));
+}
+
+#[test]
+fn rate_limits_take_what_they_do_not_say_from_the_limit_of_answers() {
+    let check = |text: &str, expected: Option<RateLimit>| {
+        let config = config(&format!("options {{ {text} }};"));
+        assert_eq!(config.options.rate_limit, expected, "{text}");
+    };
+    let bind = RateLimit::with_rate;
+    check("", None);
+    check("rate-limit { };", Some(bind(0)));
+    check("rate-limit { responses-per-second 5; };", Some(bind(5)));
+    check("rate-limit { window 5; slip 0; };", Some(RateLimit { window_secs: 5, slip: 0, ..bind(0) }));
+    check(
+        "rate-limit { responses-per-second 5; referrals-per-second 1; nodata-per-second 2; nxdomains-per-second 3;
+         errors-per-second 0; all-per-second 50; qps-scale 250; log-only yes; exempt-clients { any; }; };",
+        Some(RateLimit {
+            referrals_per_sec: 1,
+            nodata_per_sec: 2,
+            nxdomains_per_sec: 3,
+            errors_per_sec: 0,
+            all_per_sec: 50,
+            qps_scale: 250,
+            log_only: true,
+            exempt_clients: acl::MatchList::any(),
+            ..bind(5)
+        }),
+    );
+    check(
+        "rate-limit { ipv4-prefix-length 32; ipv6-prefix-length 64; };",
+        Some(RateLimit { ipv4_prefix_bits: 32, ipv6_prefix_bits: 64, ..bind(0) }),
+    );
+    check("rate-limit { min-table-size 30000; };", Some(RateLimit { accounts_max: 30_000, ..bind(0) }));
+    check("rate-limit { max-table-size 600; };", Some(RateLimit { accounts_max: 600, ..bind(0) }));
+    check("rate-limit { max-table-size 99999999; };", Some(RateLimit { accounts_max: 1 << 22, ..bind(0) }));
 }
 
 #[test]

@@ -15,6 +15,7 @@
 
 mod answering;
 mod policy;
+mod reporting;
 mod restore;
 mod seed;
 mod sockets;
@@ -24,7 +25,6 @@ use crate::clock;
 use crate::config::interfaces::Interfaces;
 use crate::config::{Config, ZoneConfig};
 use crate::control::status::{self, ClusterStatus};
-use crate::dns::Name;
 use crate::nameserver::{Nameserver, query};
 use crate::notify_out::NotifyOut;
 use crate::replication::driver::{self, DriverConfig, DriverHandle, Network, Stores};
@@ -40,6 +40,7 @@ use crate::store::log::LogStore;
 use crate::store::zones::ZoneStore;
 use crate::zone::{Zone, Zones};
 use arc_swap::ArcSwap;
+use reporting::Reported;
 use seed::{Seeded, Seeder, Standing};
 use sockets::Sockets;
 use std::io;
@@ -291,7 +292,7 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
     };
     let (stop, stopped) = watch::channel(false);
     let _guard = runtime.enter();
-    let service = tcp::Service { nameserver, zones: zones.clone(), policy };
+    let service = tcp::Service { nameserver, zones: zones.clone(), policy: Arc::clone(&policy) };
     let workers = Arc::new(Mutex::new(None));
     runtime.spawn({
         let (workers, stopped, status) = (Arc::clone(&workers), stopped.clone(), driver.status().clone());
@@ -309,7 +310,13 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         }
     });
     let configured = config.zones.iter().map(|zone| zone.name.clone()).collect();
-    let source = status_source(zones.clone(), driver.status().clone(), configured, Arc::clone(&workers));
+    let source = reporting::status_source(Reported {
+        zones: zones.clone(),
+        driver: driver.status().clone(),
+        configured,
+        workers: Arc::clone(&workers),
+        policy,
+    });
     for (listener, allow) in sockets.statistics {
         let listener = tokio_listener(listener)?;
         let allow: status::Allow = Arc::new(move |address| allow.allows(address, None));
@@ -391,82 +398,6 @@ fn driver_config(config: &Config, listener: Option<TcpListener>) -> Result<Drive
 fn tokio_listener(listener: TcpListener) -> Result<tokio::net::TcpListener, StartError> {
     listener.set_nonblocking(true)?;
     Ok(tokio::net::TcpListener::from_std(listener)?)
-}
-
-/// Joins what the driver, the zones and the configuration know into one answer.
-fn status_source(
-    zones: Zones,
-    driver: watch::Receiver<Status>,
-    configured: Vec<Name>,
-    workers: Arc<Mutex<Option<Workers>>>,
-) -> status::StatusSource {
-    Arc::new(move || {
-        let status = driver.borrow().clone();
-        let table = zones.load();
-        let mut listed: Vec<status::ZoneStatus> = table
-            .iter()
-            .map(|zone| {
-                let contents = zone.contents();
-                status::ZoneStatus {
-                    name: zone.name().clone(),
-                    serial: contents.as_ref().map(|contents| contents.serial()),
-                    records: contents.as_ref().map_or(0, |contents| contents.record_count()),
-                }
-            })
-            .collect();
-        listed.sort_by(|a, b| a.name.cmp(&b.name));
-        let loaded = |apex: &Name| table.get(apex).is_some_and(|zone| zone.cell().load().is_some());
-        let counters = status.counters;
-        ClusterStatus {
-            node: status.node_id,
-            role: status.role,
-            leader: status.leader,
-            decided_index: status.decided_index,
-            applied_index: status.applied_index,
-            compacted_index: status.compacted_index,
-            ready: status.ready && configured.iter().all(loaded),
-            members: status.members.iter().map(member_status).collect(),
-            zones: listed,
-            counters: [
-                status::Counter {
-                    name: "log_commits",
-                    help: "Commits of the log, each one fsync.",
-                    value: counters.commits,
-                    label: None,
-                },
-                status::Counter {
-                    name: "entries_applied",
-                    help: "Log entries applied.",
-                    value: counters.entries,
-                    label: None,
-                },
-                status::Counter {
-                    name: "commands_applied",
-                    help: "Commands applied.",
-                    value: counters.commands,
-                    label: None,
-                },
-                status::Counter {
-                    name: "dropped_messages",
-                    help: "Messages of members that did not belong here.",
-                    value: counters.dropped_messages,
-                    label: None,
-                },
-            ]
-            .into_iter()
-            .chain(workers.lock().unwrap_or_else(PoisonError::into_inner).iter().flat_map(Workers::counters))
-            .collect(),
-        }
-    })
-}
-
-fn member_status(member: &crate::replication::status::MemberStatus) -> status::MemberStatus {
-    status::MemberStatus {
-        id: member.id,
-        address: member.address,
-        connected: member.connected,
-        applied_index: member.applied_index,
-    }
 }
 
 /// Where this node stands, for the seeder: it must have applied what is decided before it can tell what is missing.

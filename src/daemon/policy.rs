@@ -3,11 +3,13 @@
 use crate::clock;
 use crate::config::interfaces::Interfaces;
 use crate::config::{self, Config, JournalSize, Notify, TransferFormat, ZoneConfig};
+use crate::dns::Class;
 use crate::dns::tsig::Keys;
 use crate::nameserver::acl::Acl;
 use crate::nameserver::chaos::Identity;
 use crate::nameserver::cookies::{self, Cookies};
 use crate::nameserver::policy::{Policy, ZonePolicy};
+use crate::nameserver::rrl::Limiter;
 use crate::nameserver::transfer_out;
 use crate::notify_out;
 use crate::replication::state_machine::Limits;
@@ -15,6 +17,7 @@ use crate::server::tcp;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Tells the secret of cookies from whatever else is derived from the cluster's secret.
@@ -53,6 +56,11 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
         allow_query: Acl::new(&config.options.allow_query, interfaces),
         allow_query_on: Acl::new(&config.options.allow_query_on, interfaces),
         blackhole: Acl::new(&config.options.blackhole, interfaces),
+        rate_limit: config.options.rate_limit.as_ref().map(|limit| {
+            let exempt = Acl::new(&limit.exempt_clients, interfaces);
+            Arc::new(Limiter::new(Class::IN, limit.clone(), exempt, random_keys()))
+        }),
+        chaos_rate_limit: Some(Arc::new(Limiter::of_chaos(random_keys()))),
         // The log may hold zones that this configuration no longer names.
         fallback: None,
         ..Policy::default()
@@ -86,6 +94,11 @@ pub(super) fn tcp(config: &Config) -> tcp::Limits {
         read_timeout: tenths(options.tcp_idle_timeout),
         ..tcp::Limits::default()
     }
+}
+
+/// Nobody may know which accounts of rate limits share a place.
+fn random_keys() -> (u64, u64) {
+    (clock::random_u64(), clock::random_u64())
 }
 
 /// What the server tells about itself.

@@ -87,6 +87,31 @@ enum Step {
     Follow(usize),
 }
 
+/// Whether the parent answers for this type at the zone cut.
+pub(super) fn is_answered_above(qtype: RrType, delegation: &Delegation<'_>) -> bool {
+    match qtype {
+        // RFC 4035 §3.1.4.1.
+        RrType::DS => delegation.at_cut,
+        // BIND: NSEC and KEY of the zone cut, too, if they are there.
+        RrType::NSEC | RrType::KEY => delegation.at_cut && delegation.cut.rrset(qtype).is_some(),
+        _ => false,
+    }
+}
+
+/// Whether a leaf has something for this type: records, or an alias. BIND: all that can be asked for several types at
+/// once counts as having.
+pub(super) fn has_own_answer(leaf: &Leaf, qtype: RrType) -> bool {
+    matches!(qtype, RrType::ANY | RrType::RRSIG | RrType::SIG)
+        || leaf.rrset(qtype).is_some()
+        || leaf.has_cname() && stands_aside(qtype)
+}
+
+/// Whether a CNAME is looked at for this type. RFC 4035 §2.5: the others may stand beside one, and are not looked for
+/// behind it.
+fn stands_aside(qtype: RrType) -> bool {
+    !matches!(qtype, RrType::KEY | RrType::NSEC | RrType::RRSIG | RrType::SIG)
+}
+
 impl<'a, 'o> Resolution<'a, 'o> {
     /// Fills the response.
     pub(super) fn run(mut self, first: Lookup<'a>) -> Assembly<'o> {
@@ -187,7 +212,7 @@ impl<'a, 'o> Resolution<'a, 'o> {
         match found {
             Lookup::Found(leaf) => self.at_leaf(leaf, None),
             Lookup::Wildcard { leaf, encloser_labels } => self.at_leaf(leaf, Some(encloser_labels)),
-            Lookup::Delegation(delegation) => match self.parent_side(&delegation) {
+            Lookup::Delegation(delegation) => match is_answered_above(self.qtype, &delegation) {
                 true => self.at_leaf(delegation.cut, None),
                 false => {
                     self.assembly.authoritative &= restarts > 0;
@@ -204,17 +229,6 @@ impl<'a, 'o> Resolution<'a, 'o> {
                 self.nothing(NegativeProof::NameAndWildcard { encloser_labels }).map(|()| Step::Finished)
             }
             Lookup::OutOfZone => Ok(Step::Finished),
-        }
-    }
-
-    /// Whether the parent answers for this type at the zone cut.
-    fn parent_side(&self, delegation: &Delegation<'_>) -> bool {
-        match self.qtype {
-            // RFC 4035 §3.1.4.1.
-            RrType::DS => delegation.at_cut,
-            // BIND: NSEC and KEY of the zone cut, too, if they are there.
-            RrType::NSEC | RrType::KEY => delegation.at_cut && delegation.cut.rrset(self.qtype).is_some(),
-            _ => false,
         }
     }
 
@@ -259,9 +273,8 @@ impl<'a, 'o> Resolution<'a, 'o> {
             self.note_expansion(encloser_labels);
             return Ok(Step::Answered);
         }
-        // RFC 4035 §2.5: these may stand beside a CNAME, and are not looked for behind it.
         if leaf.has_cname()
-            && !matches!(self.qtype, RrType::KEY | RrType::NSEC | RrType::RRSIG | RrType::SIG)
+            && stands_aside(self.qtype)
             && let Some(cname) = leaf.rrset(RrType::CNAME)
         {
             let at = self.add(Section::Answer, leaf, cname, 0)?;

@@ -98,6 +98,9 @@ impl Nameserver {
             Ok(session) => envelope.session = session,
             Err(failure) => {
                 log_failure(&envelope, &failure);
+                if self.drops_error(&policy, client, &message, failure.rcode) {
+                    return Action::Drop;
+                }
                 return Action::Respond(envelope.refusal(&failure, (self.now)()));
             }
         }
@@ -118,8 +121,16 @@ impl Nameserver {
                 };
                 update_in::handle(envelope, message, packet, client, responder, &surroundings)
             }
+            _ if self.drops_error(&policy, client, &message, Rcode::NOTIMP) => Action::Drop,
             _ => Action::Respond(envelope.response(Rcode::NOTIMP, (self.now)())),
         }
+    }
+
+    /// Whether an error is one too many for its client. BIND: errors of messages that cannot be read, and of NOTIFY and
+    /// UPDATE, are not counted.
+    fn drops_error(&self, policy: &Policy, client: &Client, message: &Message, rcode: Rcode) -> bool {
+        let class = message.question().map_or(Class::IN, |question| question.qclass);
+        policy.drops_error(client, class, rcode, (self.now)())
     }
 
     fn handle_query(
@@ -134,6 +145,7 @@ impl Nameserver {
         {
             return match self.transfer(&mut envelope, message, client, policy) {
                 Ok(action) => action,
+                Err(rcode) if self.drops_error(policy, client, message, rcode) => Action::Drop,
                 Err(rcode) => Action::Respond(envelope.response(rcode, (self.now)())),
             };
         }

@@ -31,6 +31,7 @@ pub mod policy;
 mod proof;
 pub mod query;
 mod request;
+pub mod rrl;
 pub mod transfer_out;
 pub mod update_in;
 

@@ -6,11 +6,13 @@ use super::acl::Acl;
 use super::chaos::Identity;
 use super::cookies::{CookieState, Cookies};
 use super::request::{Client, Transport};
+use super::rrl::{Judgement, Limiter, Response};
 use super::transfer_out;
 use crate::config::{IxfrRatio, MinimalResponses};
 use crate::dns::edns::UDP_BYTES_DEFAULT;
-use crate::dns::{Name, tsig};
+use crate::dns::{Class, Name, Rcode, tsig};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What responses over TLS are padded to a multiple of (RFC 8467 §4.1).
 const TLS_PADDING_BLOCK_BYTES: u16 = 468;
@@ -49,6 +51,10 @@ pub struct Policy {
     pub allow_query_on: Acl,
     /// Whose packets are dropped, whatever is in them, and whose connections are closed.
     pub blackhole: Acl,
+    /// How many responses of class IN a network gets; `None` = as many as it likes.
+    pub rate_limit: Option<Arc<Limiter>>,
+    /// The same of class CH.
+    pub chaos_rate_limit: Option<Arc<Limiter>>,
     /// What zones without a policy of their own get; `None`: they are not served, whoever holds them.
     pub fallback: Option<ZonePolicy>,
 }
@@ -71,6 +77,8 @@ impl Default for Policy {
             allow_query: Acl::any(),
             allow_query_on: Acl::any(),
             blackhole: Acl::none(),
+            rate_limit: None,
+            chaos_rate_limit: None,
             fallback: Some(ZonePolicy::default()),
         }
     }
@@ -92,6 +100,23 @@ impl Policy {
     /// Whether the client may ask what the server tells about itself.
     pub fn lets_query(&self, client: &Client, key: Option<&Name>) -> bool {
         lets_query(&self.allow_query, &self.allow_query_on, client, key)
+    }
+
+    /// The limiter of responses of this class. BIND: where there is no view, there is none.
+    pub fn limiter(&self, class: Class) -> Option<&Limiter> {
+        match class {
+            Class::IN => self.rate_limit.as_deref(),
+            Class::CH => self.chaos_rate_limit.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether an error is one too many for its client, so that nothing is sent.
+    pub fn drops_error(&self, client: &Client, class: Class, rcode: Rcode, now_secs: u64) -> bool {
+        let limiter = self.limiter(class).filter(|_| !client.transport.is_stream());
+        let judge =
+            |limiter: &Limiter| limiter.pass(now_secs, 1).judge(client.address.ip(), &Response::error(rcode));
+        limiter.is_some_and(|limiter| judge(limiter) != Judgement::Send)
     }
 
     /// The policy of the zone with this apex; `None` if it is not to be served.

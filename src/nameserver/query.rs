@@ -26,6 +26,7 @@ use crate::dns::{Class, Name, Rcode, RrType};
 use crate::zone::lookup::{BATCH_MAX, Lookup, LookupName, lookup_batch};
 use crate::zone::{Contents, Zone, ZoneTable, Zones};
 use arc_swap::{ArcSwap, Guard};
+use limits::Batch;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -157,6 +158,8 @@ enum Stage<'p> {
     Done(Verdict),
     /// A response without records, and why.
     Fail(Query<'p>, Rcode, Option<ExtendedError>),
+    /// A truncated response without records, in place of one that is too much.
+    Slip(Query<'p>, Rcode),
     /// In the zone with this index among those of the batch.
     InZone(Query<'p>, usize),
 }
@@ -221,10 +224,15 @@ impl Workspace {
         let count = requests.len();
         let mut found = [Lookup::OutOfZone; BATCH_MAX];
         lookup_batch(&mut self.names[..count], &zones[..count], &mut found[..count]);
+        if let Some(limiter) = &context.policy.rate_limit {
+            let batch = Batch { requests, names: &self.names, zones: &zones, found: &found };
+            limits::apply(limiter, context.now_secs, &batch, &mut stages);
+        }
         for (index, request) in requests.iter().enumerate() {
             let Some(out) = outputs.room(index) else { return index };
             let verdict = match stages[index] {
                 Stage::Done(verdict) => verdict,
+                Stage::Slip(query, rcode) => limits::slip(context, request, &query, rcode, out),
                 Stage::Fail(query, rcode, error) => fail(context, request, &query, rcode, error, out),
                 Stage::InZone(query, zone_index) => match (&loaded[zone_index], zones[index]) {
                     (Some(Loaded { zone, .. }), Some(contents)) => {
@@ -493,68 +501,81 @@ impl Workspace {
         bytes_max: usize,
     ) -> Option<Vec<u8>> {
         let mut out = vec![0; bytes_max.min(MESSAGE_BYTES_MAX)];
-        let mut respond = |packet: &[u8]| {
-            let request = Request { packet, client: *client, key, bytes_max: Some(bytes_max) };
-            match self.respond(context, request, &mut out) {
-                Verdict::Reply(len) => Some(out[..len].to_vec()),
-                Verdict::Drop | Verdict::Slow => None,
-            }
+        let request = Request { packet, client: *client, key, bytes_max: Some(bytes_max) };
+        match self.respond(context, request, &mut out) {
+            Verdict::Reply(len) => Some(out[..len].to_vec()),
+            Verdict::Drop => None,
+            Verdict::Slow => self.answer_unusual(context, &request, &mut out),
+        }
+    }
+
+    /// Answers a query of another class, or one with records that no query needs.
+    fn answer_unusual(
+        &mut self,
+        context: &Context<'_>,
+        request: &Request<'_>,
+        out: &mut [u8],
+    ) -> Option<Vec<u8>> {
+        let Context { policy, now_secs, .. } = *context;
+        let client = &request.client;
+        let message = Message::parse(request.packet).ok()?;
+        let question = message.question()?;
+        let own_edns = |theirs: &Edns| {
+            let cookie = Asked::of(theirs).cookie_state(policy, client, now_secs);
+            edns::response(theirs, policy, client, cookie, now_secs)
         };
-        respond(packet).or_else(|| {
-            let message = Message::parse(packet).ok()?;
-            let question = message.question()?;
-            let own_edns = |theirs: &Edns| {
-                let cookie = Asked::of(theirs).cookie_state(context.policy, client, context.now_secs);
-                edns::response(theirs, context.policy, client, cookie, context.now_secs)
-            };
-            if question.qclass == Class::CH
-                && !matches!(question.qtype, RrType::AXFR | RrType::IXFR | RrType::TKEY)
-                && context.policy.lets_query(client, key)
-            {
-                let edns = message.edns.as_ref().map(own_edns);
-                return chaos::respond(context.policy, &message.header, question, edns.as_ref(), bytes_max);
+        let edns = message.edns.as_ref();
+        if question.qclass == Class::CH
+            && !matches!(question.qtype, RrType::AXFR | RrType::IXFR | RrType::TKEY)
+            && policy.lets_query(client, request.key)
+        {
+            let edns = edns.map(own_edns);
+            let response = chaos::respond(policy, &message.header, question, edns.as_ref(), out.len())?;
+            return limits::lets_tell(policy, client, question, &response, now_secs).then_some(response);
+        }
+        let refusal = match (question.qclass, question.qtype) {
+            (Class::IN, RrType::AXFR | RrType::IXFR | RrType::TKEY) => Some(Rcode::FORMERR),
+            (Class::IN, _) => None,
+            (Class::CH | Class::HS, _) => Some(Rcode::REFUSED),
+            // BIND: a class that nobody knows.
+            _ => Some(Rcode::NOTIMP),
+        };
+        let plain = |header: &Header, edns: Option<Edns>| {
+            let mut writer = Writer::new(MESSAGE_BYTES_MAX);
+            writer.question(&question.name, question.qtype, question.qclass).ok()?;
+            if let Some(edns) = edns {
+                writer.opt(&edns, Rcode::NOERROR).ok()?;
             }
-            let refusal = match (question.qclass, question.qtype) {
-                (Class::IN, RrType::AXFR | RrType::IXFR | RrType::TKEY) => Some(Rcode::FORMERR),
-                (Class::IN, _) => None,
-                (Class::CH | Class::HS, _) => Some(Rcode::REFUSED),
-                // BIND: a class that nobody knows.
-                _ => Some(Rcode::NOTIMP),
-            };
-            let plain = |header: &Header, edns: Option<Edns>| {
-                let mut writer = Writer::new(MESSAGE_BYTES_MAX);
-                writer.question(&question.name, question.qtype, question.qclass).ok()?;
-                if let Some(edns) = edns {
-                    writer.opt(&edns, Rcode::NOERROR).ok()?;
-                }
-                Some(writer.finish(header))
-            };
-            let edns = message.edns.as_ref();
-            match refusal {
-                Some(rcode) => {
-                    let edns = edns.map(|edns| {
-                        let mut edns = own_edns(edns);
-                        if rcode == Rcode::REFUSED {
-                            edns.explain(ExtendedError::PROHIBITED);
-                        }
-                        edns
-                    });
-                    plain(&message.header.response(rcode), edns)
-                }
-                // The same question without whatever came with it.
-                None => respond(&plain(
-                    &message.header,
-                    edns.map(|edns| {
-                        let mut edns = edns.clone();
-                        edns.options.retain(|option| ANSWERED.contains(&option.0));
-                        edns
-                    }),
-                )?),
+            Some(writer.finish(header))
+        };
+        if let Some(rcode) = refusal {
+            if policy.drops_error(client, question.qclass, rcode, now_secs) {
+                return None;
             }
-        })
+            let edns = edns.map(|edns| {
+                let mut edns = own_edns(edns);
+                if rcode == Rcode::REFUSED {
+                    edns.explain(ExtendedError::PROHIBITED);
+                }
+                edns
+            });
+            return plain(&message.header.response(rcode), edns);
+        }
+        // The same question without whatever came with it.
+        let edns = edns.map(|edns| {
+            let mut edns = edns.clone();
+            edns.options.retain(|option| ANSWERED.contains(&option.0));
+            edns
+        });
+        let packet = plain(&message.header, edns)?;
+        match self.respond(context, Request { packet: &packet, ..*request }, out) {
+            Verdict::Reply(len) => Some(out[..len].to_vec()),
+            Verdict::Drop | Verdict::Slow => None,
+        }
     }
 }
 
+mod limits;
 #[cfg(test)]
 mod policy_tests;
 #[cfg(test)]

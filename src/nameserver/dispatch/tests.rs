@@ -1,6 +1,7 @@
 //! Packets against the dispatcher; what is expected was measured at named 9.18.
 
 use super::*;
+use crate::config::RateLimit;
 use crate::config::acl::{Element, MatchList, Subject};
 use crate::config::interfaces::Interfaces;
 use crate::dns::edns::option::EXTENDED_ERROR;
@@ -8,6 +9,7 @@ use crate::dns::wire::{Section, Writer};
 use crate::dns::{Record, edns::Edns, rdata, tsig};
 use crate::nameserver::acl::Acl;
 use crate::nameserver::policy::ZonePolicy;
+use crate::nameserver::rrl::Limiter;
 use crate::replication::command::{Command, Outcome};
 use crate::replication::proposer::Proposal;
 use crate::zone::{Contents, Zone};
@@ -444,6 +446,32 @@ fn who_is_blackholed_hears_nothing_whatever_the_request() {
     }
     assert_eq!(fixture.proposed(), 0);
     assert!(fixture.nameserver.is_blackholed(client(Transport::Tcp).address.ip()));
+}
+
+#[test]
+fn errors_over_udp_have_a_rate_except_those_of_updates_notifies_and_what_cannot_be_read() {
+    let check = |what: &str, packet: &[u8], transport: Transport, is_limited: bool| {
+        let settings = RateLimit::with_rate(1);
+        let limiter = Limiter::new(Class::IN, settings, Acl::none(), (1, 2));
+        let fixture = fixture().with(|policy| policy.rate_limit = Some(Arc::new(limiter)));
+        assert!(matches!(fixture.handle(packet, transport), Action::Respond(_)), "{what}");
+        let is_dropped = matches!(fixture.handle(packet, transport), Action::Drop);
+        assert_eq!(is_dropped, is_limited, "{what}");
+    };
+    let status = Packet::new(2, &[EX]).bytes();
+    check("an unknown opcode", &status, Transport::Udp, true);
+    check("an unknown opcode", &status, Transport::Tcp, false);
+    let mut forged = Packet::new(0, &[EX]).signed("k.");
+    forged[13] ^= 0x20;
+    check("a wrong signature", &forged, Transport::Udp, true);
+    let axfr = Packet::new(0, &[("example.com.", 252, 1)]);
+    check("AXFR over UDP", &axfr.signed("k."), Transport::Udp, true);
+    check("an update", &Packet::new(OP_UPDATE, &[EX]).bytes(), Transport::Udp, false);
+    check("a notify", &Packet::new(4, &[("example.org.", 6, 1)]).bytes(), Transport::Udp, false);
+    let unknown_version = Packet { edns_version: Some(1), ..Packet::new(0, &[EX]) };
+    check("EDNS version 1", &unknown_version.bytes(), Transport::Udp, false);
+    let unreadable = Packet { tail: b"x", ..Packet::new(0, &[EX]) };
+    check("what cannot be read", &unreadable.bytes(), Transport::Udp, false);
 }
 
 #[test]
