@@ -6,7 +6,7 @@ use std::sync::Arc;
 use trimaran::replication::state_machine::{Limits, StateMachine};
 use trimaran::store::log::{LogOp, LogState};
 use trimaran::store::zones::{Checkpoint, ZoneRow};
-use trimaran::zone::{Changeset, Contents, Zones};
+use trimaran::zone::{Contents, PackedChangeset, Zones};
 
 /// `log.sqlite`: one atomic write in flight.
 pub(super) struct LogDisk {
@@ -71,7 +71,7 @@ struct StoredZones {
     window: Vec<u8>,
     zones: BTreeMap<u64, ZoneRow>,
     owners: BTreeMap<(u64, Vec<u8>), Vec<u8>>,
-    journal: BTreeMap<(u64, u64), Vec<u8>>,
+    journal: BTreeMap<(u64, u64), Arc<[u8]>>,
 }
 
 impl ZoneDisk {
@@ -111,7 +111,7 @@ impl ZoneDisk {
             let contents = builder.finish().expect("the stored owners make a zone");
             let journal = stored.journal.range((*id, 0)..(*id + 1, 0));
             let journal = journal.map(|((_, index), changeset)| {
-                (*index, Changeset::decode(changeset).expect("a stored changeset decodes"))
+                (*index, PackedChangeset::from_bytes(changeset).expect("a stored changeset decodes"))
             });
             machine.restore_zone(row.clone(), contents, journal.collect()).expect("the stored zone is whole");
         }

@@ -20,8 +20,7 @@ use crate::dns::message::Message;
 use crate::dns::rdata::canonical;
 use crate::dns::{Class, Rcode, RrType};
 use crate::zone::changeset::soa_serial;
-use crate::zone::{Changeset, Contents, Zone, serial};
-use std::sync::Arc;
+use crate::zone::{Contents, PackedChangeset, Zone, serial};
 
 /// The serial of the version the client has: that of the SOA in the authority section (RFC 1995 §3).
 ///
@@ -104,7 +103,7 @@ fn soa_only(contents: &Contents, request: Request, options: Options) -> Result<M
 
 fn differences(
     contents: &Contents,
-    changesets: Vec<Arc<Changeset>>,
+    changesets: Vec<PackedChangeset>,
     client_serial: u32,
     request: Request,
     options: Options,
@@ -118,7 +117,7 @@ fn differences(
 /// Whether the differences are no larger than the zone, or the part of it that the ratio says.
 ///
 /// Walks only as much of the zone as is needed to know.
-fn is_within(ratio: IxfrRatio, changesets: &[Arc<Changeset>], contents: &Contents) -> bool {
+fn is_within(ratio: IxfrRatio, changesets: &[PackedChangeset], contents: &Contents) -> bool {
     let IxfrRatio::Percent(percent) = ratio else { return true };
     let bytes: usize = changesets.iter().map(|changeset| changeset.wire_bytes()).sum();
     let mut left = bytes as u64 * 100;

@@ -21,7 +21,7 @@ use crate::dns::message::{Header, Message, Question};
 use crate::dns::tsig::Session;
 use crate::dns::wire::{MESSAGE_BYTES_MAX, Section, Writer};
 use crate::dns::{Name, Rcode, Record, RrType, Rrset};
-use crate::zone::{Changeset, Contents};
+use crate::zone::{Changeset, Contents, PackedChangeset};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -207,21 +207,24 @@ impl ZoneRecords {
 #[derive(Debug)]
 pub(super) struct DifferenceRecords {
     soa: Record,
-    changesets: Vec<Arc<Changeset>>,
+    changesets: Vec<PackedChangeset>,
     /// How many records have been taken.
     taken: usize,
-    /// The changeset that is being sent, and how many of its records have been taken.
+    /// The changeset that is being sent, unpacked if a message ended within it, and how many of its records have been
+    /// taken.
     changeset: usize,
+    unpacked: Option<Changeset>,
     taken_of_changeset: usize,
 }
 
 impl DifferenceRecords {
-    pub(super) fn new(changesets: Vec<Arc<Changeset>>, soa: &Rrset) -> DifferenceRecords {
+    pub(super) fn new(changesets: Vec<PackedChangeset>, soa: &Rrset) -> DifferenceRecords {
         DifferenceRecords {
             soa: first_record(soa),
             changesets,
             taken: 0,
             changeset: 0,
+            unpacked: None,
             taken_of_changeset: 0,
         }
     }
@@ -233,10 +236,12 @@ impl DifferenceRecords {
             }
             self.taken = 1;
         }
-        while let Some(changeset) = self.changesets.get(self.changeset) {
+        while let Some(packed) = self.changesets.get(self.changeset) {
+            let changeset = self.unpacked.take().unwrap_or_else(|| packed.unpack());
             // Removed records follow the old SOA, added ones the new SOA (RFC 1995 §4); both SOAs are there.
             for record in changeset.removed.iter().chain(&changeset.added).skip(self.taken_of_changeset) {
                 if !each(record) {
+                    self.unpacked = Some(changeset);
                     return false;
                 }
                 self.taken_of_changeset += 1;

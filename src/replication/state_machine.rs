@@ -19,7 +19,7 @@ use crate::dns::message::Message;
 use crate::dns::{Name, Rcode, name};
 use crate::store::zones::{Checkpoint, ZoneRow};
 use crate::zone::update::{Transaction, UpdateRequest};
-use crate::zone::{Changeset, Contents, Zone, Zones};
+use crate::zone::{Changeset, Contents, PackedChangeset, Zone, Zones};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -89,7 +89,7 @@ struct Changes {
     any: bool,
     zones: BTreeSet<u64>,
     dropped_zones: Vec<u64>,
-    changesets: Vec<(u64, u64, Vec<u8>)>,
+    changesets: Vec<(u64, u64, Arc<[u8]>)>,
     journal_floor: BTreeMap<u64, u64>,
 }
 
@@ -150,7 +150,7 @@ impl StateMachine {
         &mut self,
         row: ZoneRow,
         contents: Contents,
-        changesets: Vec<(u64, Changeset)>,
+        changesets: Vec<(u64, PackedChangeset)>,
     ) -> Result<(), RestoreError> {
         let damaged = |reason| RestoreError::Zone { name: row.name.clone(), reason };
         let mut journal = VecDeque::with_capacity(changesets.len());
@@ -159,7 +159,7 @@ impl StateMachine {
                 postcard::from_bytes(&row.extra).map_err(|_| damaged("its load's progress is damaged"))?;
             Stage::Loading { progress, contents }
         } else {
-            let last = changesets.last().map(|(_, changeset)| changeset.to_serial);
+            let last = changesets.last().map(|(_, changeset)| changeset.to_serial());
             if last.is_some_and(|serial| serial != contents.serial()) {
                 return Err(damaged("its journal does not end at its serial"));
             }
@@ -170,7 +170,7 @@ impl StateMachine {
                 self.limits.journal_bytes_max(&row.name),
             ));
             zone.publish(Arc::new(contents), None);
-            zone.restore_journal(changesets.into_iter().map(|(_, changeset)| Arc::new(changeset)));
+            zone.restore_journal(changesets.into_iter().map(|(_, changeset)| changeset));
             self.zones.insert(Arc::clone(&zone));
             self.served.insert(row.name.clone(), row.id);
             Stage::Served(zone)
@@ -264,15 +264,14 @@ impl StateMachine {
         for record in changeset.removed.iter().chain(&changeset.added) {
             held.mark_dirty(&record.owner);
         }
-        let mut encoded = Vec::new();
-        changeset.encode(&mut encoded);
-        self.changes.changesets.push((id, log_index, encoded));
+        let changeset = PackedChangeset::of(&changeset);
+        self.changes.changesets.push((id, log_index, Arc::clone(changeset.bytes())));
         if let Some(floor) =
             held.extend_journal(log_index, changeset.wire_bytes(), self.limits.journal_bytes_max(zone.name()))
         {
             self.changes.journal_floor.insert(id, floor);
         }
-        zone.publish(Arc::new(contents), Some(Arc::new(changeset)));
+        zone.publish(Arc::new(contents), Some(changeset));
         (self.on_publish)(&zone);
     }
 
@@ -624,8 +623,10 @@ mod tests {
         for (_, _, row) in checkpoint.owners {
             assert!(row.is_none_or(|row| builder.push_encoded(&row)));
         }
-        let changesets =
-            checkpoint.changesets.iter().map(|(_, index, bytes)| (*index, Changeset::decode(bytes).unwrap()));
+        let changesets = checkpoint
+            .changesets
+            .iter()
+            .map(|(_, index, bytes)| (*index, PackedChangeset::from_bytes(bytes).unwrap()));
         restored
             .restore_zone(checkpoint.zones[0].clone(), builder.finish().unwrap(), changesets.collect())
             .unwrap();

@@ -97,10 +97,22 @@ impl Builder {
         Ok(())
     }
 
-    /// Adds one owner from [`Node::encode`](super::contents::Node::encode)'s bytes (store rows). False = malformed.
+    /// Adds one owner from [`Node::encode`](super::contents::Node::encode)'s bytes (store rows). False if they are
+    /// malformed: a part of them may have been added.
     pub fn push_encoded(&mut self, row: &[u8]) -> bool {
-        let Some((owner, records)) = decode(row) else { return false };
-        records.into_iter().all(|(rtype, ttl, rdata)| self.push(owner, rtype, ttl, rdata).is_ok())
+        self.push_row(row).is_some()
+    }
+
+    fn push_row(&mut self, row: &[u8]) -> Option<()> {
+        let (owner, mut rest) = row.split_at_checked(wire_len(row)?)?;
+        while !rest.is_empty() {
+            let (head, behind) = rest.split_first_chunk::<8>()?;
+            let (rdata, behind) = behind.split_at_checked(u16::from_be_bytes([head[6], head[7]]).into())?;
+            let ttl = u32::from_be_bytes([head[2], head[3], head[4], head[5]]);
+            self.push(owner, RrType(u16::from_be_bytes([head[0], head[1]])), ttl, rdata).ok()?;
+            rest = behind;
+        }
+        (row.len() > owner.len()).then_some(())
     }
 
     /// The zone.
@@ -224,22 +236,6 @@ fn merged(apex: &Name, first: &Leaf, more: &[Leaf]) -> Leaf {
         }
     }
     draft.finish().expect("leaves have records")
-}
-
-type DecodedRow<'a> = (&'a [u8], Vec<(RrType, u32, &'a [u8])>);
-
-/// Reads [`crate::zone::contents::Node::encode`]'s bytes.
-fn decode(row: &[u8]) -> Option<DecodedRow<'_>> {
-    let (owner, mut rest) = row.split_at(wire_len(row)?);
-    let mut records = Vec::new();
-    while !rest.is_empty() {
-        let (head, behind) = rest.split_first_chunk::<8>()?;
-        let rdata = behind.get(..u16::from_be_bytes([head[6], head[7]]) as usize)?;
-        rest = &behind[rdata.len()..];
-        let ttl = u32::from_be_bytes([head[2], head[3], head[4], head[5]]);
-        records.push((RrType(u16::from_be_bytes([head[0], head[1]])), ttl, rdata));
-    }
-    (!records.is_empty()).then_some((owner, records))
 }
 
 #[cfg(test)]

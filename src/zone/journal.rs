@@ -8,15 +8,14 @@
 //! Invariants: each changeset starts at the serial where the one before ends; the records held stay within
 //! the bound. Not here: what a changeset is ([`super::changeset`]), its durable copy (`store`).
 
-use super::Changeset;
+use super::changeset::PackedChangeset;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// A contiguous run of changesets, bounded in bytes; the newest `to_serial` is the zone's serial.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
     /// Each with its `from_serial` beside it, so that a search does not touch every changeset.
-    changesets: VecDeque<(u32, Arc<Changeset>)>,
+    changesets: VecDeque<(u32, PackedChangeset)>,
     bytes: usize,
     bytes_max: usize,
 }
@@ -30,12 +29,12 @@ impl Journal {
     /// Appends; drops the oldest ones over the bound; clears first if it does not continue the run.
     ///
     /// A changeset that alone is over the bound leaves the journal empty: the history ends there.
-    pub fn push(&mut self, changeset: Arc<Changeset>) {
-        if self.changesets.back().is_some_and(|(_, newest)| newest.to_serial != changeset.from_serial) {
+    pub fn push(&mut self, changeset: PackedChangeset) {
+        if self.changesets.back().is_some_and(|(_, newest)| newest.to_serial() != changeset.from_serial()) {
             self.clear();
         }
         self.bytes = self.bytes.saturating_add(changeset.wire_bytes());
-        self.changesets.push_back((changeset.from_serial, changeset));
+        self.changesets.push_back((changeset.from_serial(), changeset));
         while self.bytes > self.bytes_max {
             let Some((_, oldest)) = self.changesets.pop_front() else { break };
             self.bytes -= oldest.wire_bytes();
@@ -51,14 +50,14 @@ impl Journal {
     /// Changesets that lead from `serial` to the newest; `None` if `serial` is not in the history.
     ///
     /// The newest serial itself is in the history and gives an empty run, unless the journal is empty.
-    pub fn since(&self, serial: u32) -> Option<Vec<Arc<Changeset>>> {
-        if self.changesets.back()?.1.to_serial == serial {
+    pub fn since(&self, serial: u32) -> Option<Vec<PackedChangeset>> {
+        if self.changesets.back()?.1.to_serial() == serial {
             return Some(Vec::new());
         }
         // Serials grow along the run, but a run that goes around the circle of RFC 1982 can hold the same
         // serial twice: the one nearest to the newest is the one a living secondary has.
         let start = self.changesets.iter().rposition(|(from_serial, _)| *from_serial == serial)?;
-        Some(self.changesets.range(start..).map(|(_, changeset)| Arc::clone(changeset)).collect())
+        Some(self.changesets.range(start..).map(|(_, changeset)| changeset.clone()).collect())
     }
 
     /// Octets of records held.
@@ -71,15 +70,16 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::dns::{Record, RrType};
+    use crate::zone::Changeset;
 
-    fn changeset(from_serial: u32, to_serial: u32) -> Arc<Changeset> {
+    fn changeset(from_serial: u32, to_serial: u32) -> PackedChangeset {
         let soa = |serial: u32| {
             let mut rdata = vec![0, 0];
             rdata.extend_from_slice(&serial.to_be_bytes());
             rdata.extend_from_slice(&[0; 16]);
             Record::new("example.".parse().unwrap(), RrType::SOA, 60, rdata)
         };
-        Arc::new(Changeset {
+        PackedChangeset::of(&Changeset {
             from_serial,
             to_serial,
             removed: vec![soa(from_serial)],
@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn runs(journal: &Journal, serial: u32) -> Option<Vec<(u32, u32)>> {
-        Some(journal.since(serial)?.iter().map(|c| (c.from_serial, c.to_serial)).collect())
+        Some(journal.since(serial)?.iter().map(|c| (c.from_serial(), c.to_serial())).collect())
     }
 
     #[test]

@@ -25,6 +25,6 @@ mod trie;
 pub mod update;
 #[cfg(test)]
 pub(crate) mod zone_text;
-pub use changeset::Changeset;
+pub use changeset::{Changeset, PackedChangeset};
 pub use contents::Contents;
 pub use table::{Zone, ZoneTable, Zones};

@@ -5,7 +5,7 @@
 //!                                       └──► Journal (IXFR)           behind a mutex: transfers and apply only
 //! ```
 
-use super::{Contents, journal::Journal, lookup::LookupName};
+use super::{Contents, changeset::PackedChangeset, journal::Journal, lookup::LookupName};
 use crate::dns::Name;
 use crate::dns::name::labels;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Changesets in order, each continuing the one before.
-pub type History = Vec<Arc<super::Changeset>>;
+pub type History = Vec<PackedChangeset>;
 
 /// A zone that is served: its current version and the journal for IXFR.
 pub struct Zone {
@@ -74,7 +74,7 @@ impl Zone {
     }
 
     /// Makes `contents` the current version. `changeset` continues the journal; without one the history ends.
-    pub fn publish(&self, contents: Arc<Contents>, changeset: Option<Arc<super::Changeset>>) {
+    pub fn publish(&self, contents: Arc<Contents>, changeset: Option<PackedChangeset>) {
         let mut journal = self.journal.lock().expect("no panic while the journal is held");
         match changeset {
             Some(changeset) => journal.push(changeset),
@@ -84,7 +84,7 @@ impl Zone {
     }
 
     /// Fills the journal with stored changesets, oldest first; the last one leads to the current version.
-    pub fn restore_journal(&self, changesets: impl Iterator<Item = Arc<super::Changeset>>) {
+    pub fn restore_journal(&self, changesets: impl Iterator<Item = PackedChangeset>) {
         let mut journal = self.journal.lock().expect("no panic while the journal is held");
         changesets.for_each(|changeset| journal.push(changeset));
     }

@@ -40,7 +40,7 @@ fn update(zone: &Zone, updates: &[&str]) {
     let mut transaction = Transaction::new(&zone.contents().expect("loaded"));
     assert_eq!(transaction.apply(&UpdateRequest { prerequisites: Vec::new(), updates }), Rcode::NOERROR);
     let (contents, changeset) = transaction.finish().expect("a change");
-    zone.publish(Arc::new(contents), Some(Arc::new(changeset)));
+    zone.publish(Arc::new(contents), Some(PackedChangeset::of(&changeset)));
 }
 
 fn request(qtype: RrType) -> Request {

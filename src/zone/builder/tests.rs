@@ -44,12 +44,9 @@ fn encoded_owners_build_the_same_zone() {
         let mut row = Vec::new();
         node.encode(&mut row);
         assert!(builder.push_encoded(&row));
-        for cut in 0..row.len() {
-            assert!(
-                decode(&row[..cut]).is_none_or(|(_, records)| records.len() < node.rrsets().count()),
-                "{cut}"
-            );
-        }
+        // What is cut off between two records is whole as far as it goes.
+        let whole = (0..row.len()).filter(|cut| Builder::new(name("example.")).push_encoded(&row[..*cut]));
+        assert!(whole.count() < node.rrsets().count());
     }
     let copy = builder.finish().unwrap();
     assert_eq!(listing(&copy), listing(&contents));
