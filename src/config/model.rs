@@ -56,6 +56,16 @@ pub struct Options {
     pub max_udp_size: u16,
     /// UDP buffer size in octets that EDNS announces, 512 to 4096.
     pub edns_udp_size: u16,
+    /// Largest UDP response in octets to a client without a good cookie, from 128.
+    pub nocookie_udp_size: u16,
+    /// Whether cookies are answered (RFC 7873).
+    pub answer_cookie: bool,
+    /// What server cookies are made with: the first one signs, all verify. None: the server finds one by itself.
+    pub cookie_secrets: Vec<CookieSecret>,
+    /// Whether a query over UDP with a cookie needs a good one.
+    pub require_server_cookie: bool,
+    /// Who gets padded responses, where it is not left to the server.
+    pub response_padding: Option<ResponsePadding>,
     /// Most TCP connections at once.
     pub tcp_clients: u32,
     /// How long a client may take for its first message over TCP, in tenths of a second.
@@ -101,6 +111,11 @@ impl Default for Options {
             minimal_any: false,
             max_udp_size: 1232,
             edns_udp_size: 1232,
+            nocookie_udp_size: 4096,
+            answer_cookie: true,
+            cookie_secrets: Vec::new(),
+            require_server_cookie: false,
+            response_padding: None,
             tcp_clients: 150,
             tcp_initial_timeout: 300,
             tcp_idle_timeout: 300,
@@ -182,6 +197,26 @@ pub struct ListenOn {
     pub port: Option<u16>,
     /// Which of the machine's addresses.
     pub addresses: MatchList,
+}
+
+/// `cookie-secret`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CookieSecret(pub [u8; 16]);
+
+impl fmt::Debug for CookieSecret {
+    /// The secret stays out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CookieSecret")
+    }
+}
+
+/// `response-padding`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponsePadding {
+    /// Who gets padded responses.
+    pub clients: MatchList,
+    /// What their length becomes a multiple of; 0: no padding.
+    pub block_bytes: u16,
 }
 
 /// A text the server tells about itself.

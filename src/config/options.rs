@@ -5,12 +5,13 @@ use super::connections;
 use super::definitions::Definitions;
 use super::diagnostic::Severity;
 use super::model::{
-    FileFormat, Identity, IxfrRatio, JournalSize, ListenOn, MinimalResponses, Notify, NotifyTarget, Options,
-    RateLimit, TransferFormat,
+    CookieSecret, FileFormat, Identity, IxfrRatio, JournalSize, ListenOn, MinimalResponses, Notify,
+    NotifyTarget, Options, RateLimit, ResponsePadding, TransferFormat,
 };
 use super::resolve::Findings;
 use super::tree::{Entry, Map};
-use super::values::Value;
+use super::values::{Located, Value};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use std::path::PathBuf;
 
 /// What BIND says of a port in `options` that is too big.
@@ -19,6 +20,10 @@ const PORT: &str = "port '{}' out of range";
 const PORT_VALUE: &str = "port value '{}' is out of range";
 /// UDP sizes are forced into this range, as BIND does.
 const UDP_SIZES: std::ops::RangeInclusive<u32> = 512..=4096;
+/// The least of `nocookie-udp-size`.
+const NOCOOKIE_UDP_SIZE_MIN: u32 = 128;
+/// The most of `block-size`.
+const PADDING_BLOCK_BYTES_MAX: u32 = 512;
 
 /// Most accounts of `rate-limit`: 64 megabytes.
 const RATE_LIMIT_ACCOUNTS_MAX: u32 = 1 << 22;
@@ -78,6 +83,10 @@ pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mu
         }
     }
     connections::read(map, &mut options, findings);
+    cookies(map, &mut options, findings);
+    if let Some(entry) = map.get("response-padding") {
+        options.response_padding = Some(response_padding(entry, definitions, findings));
+    }
     for (name, identity) in [
         ("server-id", &mut options.server_id),
         ("hostname", &mut options.hostname),
@@ -149,6 +158,38 @@ fn listen_on(
         statements.push(ListenOn { port: None, addresses: MatchList::any() });
     }
     statements
+}
+
+/// `answer-cookie` and whatever else is about cookies; that secrets have 16 octets is checked elsewhere.
+fn cookies(map: &Map, options: &mut Options, findings: &mut Findings<'_>) {
+    if let Some(entry) = map.get("cookie-algorithm").filter(|entry| entry.text() == Some("aes")) {
+        findings.error(&entry.position, "option 'cookie-algorithm aes' is not supported".to_owned());
+    }
+    let octets = |entry: &Entry| {
+        let digits: Vec<u8> = entry.text()?.bytes().filter(|octet| !octet.is_ascii_whitespace()).collect();
+        Some(CookieSecret(HEXLOWER_PERMISSIVE.decode(&digits).ok()?.try_into().ok()?))
+    };
+    options.cookie_secrets = map.all("cookie-secret").filter_map(octets).collect();
+    options.answer_cookie = map.boolean("answer-cookie").unwrap_or(true);
+    options.require_server_cookie = map.boolean("require-server-cookie").unwrap_or(false);
+    if let Some(octets) = map.get("nocookie-udp-size").and_then(Entry::integer) {
+        // BIND: at least 128; more than max-udp-size has no effect.
+        options.nocookie_udp_size = octets.clamp(NOCOOKIE_UDP_SIZE_MIN, *UDP_SIZES.end()) as u16;
+    }
+}
+
+fn response_padding(
+    entry: &Entry,
+    definitions: &mut Definitions<'_>,
+    findings: &mut Findings<'_>,
+) -> ResponsePadding {
+    let clients = definitions.match_list(entry.match_list().unwrap_or_default(), findings);
+    let block = entry.behind("block-size").and_then(Located::integer).unwrap_or(0);
+    if block > PADDING_BLOCK_BYTES_MAX {
+        let text = "response-padding block-size cannot exceed 512: lowering".to_owned();
+        findings.say(Severity::Warning, &entry.position, text);
+    }
+    ResponsePadding { clients, block_bytes: block.min(PADDING_BLOCK_BYTES_MAX) as u16 }
 }
 
 fn minimal_responses(entry: &Entry) -> MinimalResponses {

@@ -180,6 +180,9 @@ fn options_are_read_and_zones_take_what_they_do_not_say_themselves() {
             listen-on { 127.0.0.1; }; listen-on port 5301 { any; }; listen-on-v6 { none; };
             max-udp-size 100; edns-udp-size 9000; tcp-clients 7; tcp-listen-queue 3; transfer-format one-answer;
             minimal-responses yes; allow-query { inside; }; blackhole { 192.0.2.66; };
+            answer-cookie yes; cookie-algorithm siphash24; cookie-secret "00112233445566778899aabbccddeeff";
+            cookie-secret "ffeeddccbbaa99887766554433221100"; require-server-cookie yes; nocookie-udp-size 1;
+            response-padding { inside; } block-size 1000;
             allow-query-on { localhost; }; notify explicit; max-ixfr-ratio 50%;
             max-journal-size 2m; notify-delay 1; also-notify { 192.0.2.1; 192.0.2.2 key k; others; others; };
         };
@@ -197,6 +200,12 @@ fn options_are_read_and_zones_take_what_they_do_not_say_themselves() {
     assert_eq!((&options.server_id, &options.hostname), (&Identity::Hostname, &Identity::None));
     assert_eq!(options.version, Identity::Text("v".into()));
     assert_eq!(options.transfer_format, TransferFormat::OneAnswer);
+    assert_eq!(options.cookie_secrets.iter().map(|secret| secret.0[0]).collect::<Vec<_>>(), [0x00, 0xff]);
+    assert_eq!(format!("{:?}", options.cookie_secrets[0]), "CookieSecret");
+    assert!(options.answer_cookie && options.require_server_cookie);
+    assert_eq!(options.nocookie_udp_size, 128);
+    let padding = options.response_padding.as_ref().expect("it is asked for");
+    assert_eq!((padding.block_bytes, padding.clients.elements.len()), (512, 1));
     assert_eq!(config.keys.len(), 1);
     assert_eq!(config.keys[0].secret, b"abcd");
     let [a, b] = &config.zones[..] else { panic!("{:?}", config.zones) };

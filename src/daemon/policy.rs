@@ -8,7 +8,7 @@ use crate::dns::tsig::Keys;
 use crate::nameserver::acl::Acl;
 use crate::nameserver::chaos::Identity;
 use crate::nameserver::cookies::{self, Cookies};
-use crate::nameserver::policy::{Policy, ZonePolicy};
+use crate::nameserver::policy::{Padding, Policy, ZonePolicy};
 use crate::nameserver::rrl::Limiter;
 use crate::nameserver::transfer_out;
 use crate::notify_out;
@@ -41,7 +41,14 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
         zones: config.zones.iter().map(|zone| (zone.name.clone(), zone_policy(zone))).collect(),
         edns_udp_size: config.options.edns_udp_size,
         udp_bytes_max: config.options.max_udp_size,
-        cookies: Cookies { secrets: vec![cookie_secret(config)], required: false },
+        nocookie_udp_bytes_max: config.options.nocookie_udp_size,
+        cookies: cookies(config),
+        // Its range is that of the option.
+        tcp_advertised_timeout: u16::try_from(config.options.tcp_advertised_timeout).unwrap_or(u16::MAX),
+        padding: config.options.response_padding.as_ref().map(|padding| Padding {
+            clients: Acl::new(&padding.clients, interfaces),
+            block_bytes: padding.block_bytes,
+        }),
         transfer: transfer_out::Options {
             format: match config.options.transfer_format {
                 TransferFormat::ManyAnswers => transfer_out::Format::ManyAnswers,
@@ -65,6 +72,17 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
         fallback: None,
         ..Policy::default()
     }
+}
+
+/// What cookies are made and judged with.
+fn cookies(config: &Config) -> Cookies {
+    let options = &config.options;
+    let secrets = match &options.cookie_secrets[..] {
+        _ if !options.answer_cookie => Vec::new(),
+        [] => vec![cookie_secret(config)],
+        configured => configured.iter().map(|secret| cookies::Secret::new(secret.0)).collect(),
+    };
+    Cookies { secrets, required: options.require_server_cookie }
 }
 
 /// What server cookies are made with if the configuration does not say. All nodes of a cluster make the same, so that a
@@ -157,4 +175,47 @@ pub(super) fn limits(config: &Config) -> Limits {
     };
     let journal_bytes = config.zones.iter().map(|zone| (zone.name.clone(), bytes(zone))).collect();
     Limits { journal_bytes_default: JOURNAL_BYTES_DEFAULT, journal_bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a configuration says of cookies.
+    fn read(text: &str) -> Cookies {
+        cookies(&config::load_text("named.conf", text.as_bytes()).expect("a sound configuration").0)
+    }
+
+    fn cluster(node: u32, secret: &str) -> String {
+        let members =
+            (1..=3).map(|id| format!("member {id} address 192.0.2.{id} port 5353; ")).collect::<String>();
+        format!("cluster {{ node-id {node}; {members} secret \"{secret}\"; }};")
+    }
+
+    #[test]
+    fn nodes_of_a_cluster_make_the_same_cookies_and_nobody_else_does() {
+        let (one, other) = ("c2VjcmV0c2VjcmV0c2VjcmV0", "b3RoZXJvdGhlcm90aGVyb3RoZXI=");
+        let secrets = |text: &str| read(text).secrets;
+        assert_eq!(secrets(&cluster(1, one)), secrets(&cluster(3, one)));
+        assert_ne!(secrets(&cluster(1, one)), secrets(&cluster(1, other)));
+        assert_ne!(secrets(""), secrets(""), "a server on its own makes one at random");
+        assert_eq!(secrets(&cluster(1, one)).len(), 1);
+    }
+
+    #[test]
+    fn what_the_configuration_says_of_cookies_holds() {
+        let texts = ["00112233445566778899aabbccddeeff", "FFeeDDccBBaa99887766554433221100"];
+        let written = texts.map(|text| format!("cookie-secret \"{text}\";")).concat();
+        let octets: [u8; 16] = std::array::from_fn(|index| index as u8 * 0x11);
+        let mut reversed = octets;
+        reversed.reverse();
+        let both = [octets, reversed].map(cookies::Secret::new).to_vec();
+        assert_eq!(
+            read(&format!("options {{ {written} }};")),
+            Cookies { secrets: both.clone(), required: false }
+        );
+        let text = format!("options {{ {written} require-server-cookie yes; }};");
+        assert_eq!(read(&text), Cookies { secrets: both, required: true });
+        assert_eq!(read(&format!("options {{ {written} answer-cookie no; }};")).secrets, []);
+    }
 }

@@ -86,8 +86,8 @@ pub fn is_well_formed(code: u16, data: &[u8]) -> bool {
     }
 }
 
-/// Family, source and scope prefix length, and as many octets of the address as the source prefix needs, the bits
-/// behind it zero (RFC 7871 §6).
+/// Family, source prefix length, a scope of 0, as in every request, and as many octets of the address as the source
+/// prefix needs, the bits behind it zero (RFC 7871 §6).
 fn is_client_subnet(data: &[u8]) -> bool {
     let [family_high, family_low, source, scope, address @ ..] = data else { return false };
     let bits_max = match (family_high, family_low) {
@@ -98,10 +98,22 @@ fn is_client_subnet(data: &[u8]) -> bool {
     };
     let spare_bits = (8 - source % 8) % 8;
     let spare = address.last().map_or(0, |octet| octet & ((1u16 << spare_bits) - 1) as u8);
-    *source <= bits_max
-        && *scope <= bits_max
-        && address.len() == usize::from(*source).div_ceil(8)
-        && spare == 0
+    *source <= bits_max && *scope == 0 && address.len() == usize::from(*source).div_ceil(8) && spare == 0
+}
+
+/// Why an OPT RR cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptError {
+    /// It cannot be read.
+    Malformed,
+    /// The data of an option has not the form that its code asks for.
+    BadOption,
+}
+
+impl From<Malformed> for OptError {
+    fn from(_: Malformed) -> OptError {
+        OptError::Malformed
+    }
 }
 
 /// What an OPT RR says.
@@ -138,8 +150,8 @@ impl Edns {
     /// Reads CLASS, TTL and RDATA of an OPT RR.
     ///
     /// # Errors
-    /// [`Malformed`] if an option runs over the end of the RDATA or has not the form of its code.
-    pub fn parse(class: u16, ttl: u32, rdata: &[u8]) -> Result<Edns, Malformed> {
+    /// If an option runs over the end of the RDATA or has not the form of its code.
+    pub fn parse(class: u16, ttl: u32, rdata: &[u8]) -> Result<Edns, OptError> {
         let [extended_rcode, version, ..] = ttl.to_be_bytes();
         let mut options = Vec::new();
         let mut reader = Reader::new(rdata, 0);
@@ -148,7 +160,7 @@ impl Edns {
             let length = usize::from(reader.u16()?);
             let data = reader.bytes(length)?;
             if !is_well_formed(code, data) {
-                return Err(Malformed);
+                return Err(OptError::BadOption);
             }
             if options.len() < OPTIONS_MAX {
                 options.push((code, data.into()));
@@ -227,7 +239,7 @@ mod tests {
         out
     }
 
-    fn parse(wire: &[u8]) -> Result<Edns, Malformed> {
+    fn parse(wire: &[u8]) -> Result<Edns, OptError> {
         let mut reader = Reader::new(wire, 3);
         let (class, ttl) = (reader.u16()?, reader.u32()?);
         let length = usize::from(reader.u16()?);
@@ -260,7 +272,7 @@ mod tests {
     #[test]
     fn options_that_overrun_the_rdata_are_malformed() {
         for rdata in [&[0, 3][..], &[0, 3, 0], &[0, 3, 0, 1], &[0, 3, 0, 0, 9], &[0, 3, 0xff, 0xff, 1]] {
-            assert_eq!(Edns::parse(512, 0, rdata), Err(Malformed), "{rdata:?}");
+            assert_eq!(Edns::parse(512, 0, rdata), Err(OptError::Malformed), "{rdata:?}");
         }
     }
 
@@ -294,10 +306,11 @@ mod tests {
 
     #[test]
     fn options_with_a_fixed_form_are_checked_for_it() {
-        let check = |code, data: &[u8], expected| {
+        let check = |code, data: &[u8], expected: bool| {
             assert_eq!(is_well_formed(code, data), expected, "option {code} {data:?}");
             let option = [&code.to_be_bytes()[..], &(data.len() as u16).to_be_bytes(), data].concat();
-            assert_eq!(Edns::parse(1232, 0, &option).is_ok(), expected, "option {code} {data:?}");
+            let error = Edns::parse(1232, 0, &option).err();
+            assert_eq!(error, (!expected).then_some(OptError::BadOption), "option {code} {data:?}");
         };
         for (bytes, expected) in
             [(0, false), (7, false), (8, true), (15, false), (16, true), (40, true), (41, false)]
@@ -308,6 +321,7 @@ mod tests {
         check(option::EXPIRE, &[0; 3], false);
         check(option::CLIENT_SUBNET, &[0, 1, 20, 0, 10, 0, 16], true);
         check(option::CLIENT_SUBNET, &[0, 1, 20, 0, 10, 0, 1], false);
+        check(option::CLIENT_SUBNET, &[0, 1, 20, 20, 10, 0, 16], false);
         check(option::CLIENT_SUBNET, &[0, 1, 20, 0, 10, 0], false);
         check(option::CLIENT_SUBNET, &[0, 1, 33, 0, 10, 0, 0, 0, 0], false);
         check(option::CLIENT_SUBNET, &[0, 0, 0, 0], true);

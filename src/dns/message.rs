@@ -14,7 +14,7 @@
 //! Not here: what a message asks for (`nameserver`), whether its signature holds (`tsig`), what the
 //! records of an UPDATE mean (`zone::update`).
 
-use super::edns::Edns;
+use super::edns::{Edns, OptError};
 use super::wire::{HEADER_BYTES, Malformed, Reader};
 use super::{Class, Name, Opcode, Rcode, Record, RrType, rdata};
 
@@ -165,6 +165,8 @@ pub enum ParseError {
     TooShort,
     /// A header with this id and opcode, and something unreadable behind it: FORMERR.
     Format(Header),
+    /// An OPT RR with an option that has not its form: FORMERR, from a server that knows EDNS.
+    BadOption(Header),
 }
 
 impl Message {
@@ -174,10 +176,13 @@ impl Message {
     /// BIND: octets behind the last record are ignored.
     pub fn parse(packet: &[u8]) -> Result<Message, ParseError> {
         let header = Header::parse(packet).ok_or(ParseError::TooShort)?;
-        Self::parse_sections(packet, header).map_err(|Malformed| ParseError::Format(header))
+        Self::parse_sections(packet, header).map_err(|error| match error {
+            OptError::Malformed => ParseError::Format(header),
+            OptError::BadOption => ParseError::BadOption(header),
+        })
     }
 
-    fn parse_sections(packet: &[u8], header: Header) -> Result<Message, Malformed> {
+    fn parse_sections(packet: &[u8], header: Header) -> Result<Message, OptError> {
         let mut reader = Reader::new(packet, 4);
         let counts = [reader.u16()?, reader.u16()?, reader.u16()?, reader.u16()?];
         let mut message = Message {
@@ -207,14 +212,14 @@ impl Message {
                 RrType::OPT => {
                     if message.edns.is_some() {
                         // RFC 6891 §6.1.1.
-                        return Err(Malformed);
+                        return Err(OptError::Malformed);
                     }
                     message.edns = Some(read_opt(start.clone(), &mut reader)?);
                 }
                 RrType::TSIG => {
                     // RFC 8945 §5.1: the last record; §4.2: class ANY. BIND: the TTL may be anything.
                     if left > 0 || Class(reader.u16()?) != Class::ANY {
-                        return Err(Malformed);
+                        return Err(OptError::Malformed);
                     }
                     reader.u32()?;
                     let length = usize::from(reader.u16()?);
@@ -267,10 +272,10 @@ fn read_record(reader: &mut Reader<'_>, opcode: Opcode, buffer: &mut Vec<u8>) ->
 }
 
 /// Reads an OPT RR whose owner starts at `start`; `reader` stands behind its type.
-fn read_opt(mut start: Reader<'_>, reader: &mut Reader<'_>) -> Result<Edns, Malformed> {
+fn read_opt(mut start: Reader<'_>, reader: &mut Reader<'_>) -> Result<Edns, OptError> {
     if !start.name()?.is_root() {
         // RFC 6891 §6.1.2.
-        return Err(Malformed);
+        return Err(OptError::Malformed);
     }
     let class = reader.u16()?;
     let ttl = reader.u32()?;

@@ -3,13 +3,14 @@
 //! The checks stand in BIND's order: can it be read, is its EDNS version known, does its signature hold,
 //! and only then what it asks for.
 
+use super::cookies::CookieState;
 use super::edns::{Asked, response_bytes_max};
 use super::policy::Policy;
 use super::request::{Client, Envelope, Transport};
 use super::transfer_out::{Messages, Request};
 use super::update_in::{self, Pending, Propose, Surroundings};
 use super::{axfr_out, ixfr_out, notify_in};
-use crate::dns::edns::ExtendedError;
+use crate::dns::edns::{Edns, ExtendedError};
 use crate::dns::message::{Header, Message, ParseError, Question};
 use crate::dns::{Class, Name, Opcode, Rcode, RrType, tsig};
 use crate::zone::Zones;
@@ -83,9 +84,14 @@ impl Nameserver {
                 let mut envelope = Envelope::unreadable(client, header, packet);
                 return Action::Respond(envelope.response(Rcode::FORMERR, (self.now)()));
             }
+            Err(ParseError::BadOption(header)) => {
+                let mut envelope = Envelope::unreadable(client, header, packet);
+                envelope.edns = Some(Edns { udp_size: policy.edns_udp_size, ..Edns::default() });
+                return Action::Respond(envelope.response(Rcode::FORMERR, (self.now)()));
+            }
         };
         let mut envelope = Envelope::new(client, &message, &policy, (self.now)());
-        if let Err(rcode) = check_form(&message) {
+        if let Err(rcode) = check_form(&message, envelope.cookie) {
             // BIND: nor is a zone section of a class that no zone can have.
             if message.questions.len() != 1
                 || (message.header.opcode == Opcode::UPDATE && rcode == Rcode::FORMERR)
@@ -122,7 +128,10 @@ impl Nameserver {
                 update_in::handle(envelope, message, packet, client, responder, &surroundings)
             }
             _ if self.drops_error(&policy, client, &message, Rcode::NOTIMP) => Action::Drop,
-            _ => Action::Respond(envelope.response(Rcode::NOTIMP, (self.now)())),
+            _ => {
+                envelope.explain(ExtendedError::NOT_SUPPORTED);
+                Action::Respond(envelope.response(Rcode::NOTIMP, (self.now)()))
+            }
         }
     }
 
@@ -226,12 +235,16 @@ impl Nameserver {
     }
 }
 
-/// What is wrong with a message before anybody looks at who sent it.
-fn check_form(message: &Message) -> Result<(), Rcode> {
+/// The rcode of a response that does not depend on who sent the message.
+fn check_form(message: &Message, cookie: CookieState) -> Result<(), Rcode> {
     if message.edns.as_ref().is_some_and(|edns| edns.is_bad_version()) {
         return Err(Rcode::BADVERS);
     }
     let opcode = message.header.opcode;
+    if opcode == Opcode::QUERY && message.questions.is_empty() && cookie != CookieState::None {
+        // RFC 7873 §5.4: a client wants a cookie and nothing else.
+        return Err(Rcode::NOERROR);
+    }
     if matches!(opcode, Opcode::QUERY | Opcode::NOTIFY) && message.questions.len() != 1 {
         return Err(Rcode::FORMERR);
     }

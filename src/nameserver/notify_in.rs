@@ -1,6 +1,7 @@
 //! NOTIFY to a primary (RFC 1996): there is nothing to fetch, but the sender wants to hear that it arrived.
 
 use super::request::Envelope;
+use crate::dns::edns::ExtendedError;
 use crate::dns::message::{Header, Message};
 use crate::dns::{Class, Name, Rcode, RrType};
 
@@ -14,6 +15,9 @@ pub(super) fn respond(
     now_secs: u64,
 ) -> Vec<u8> {
     let rcode = rcode(envelope, message, is_served);
+    if rcode == Rcode::NOTIMP {
+        envelope.explain(ExtendedError::NOT_SUPPORTED);
+    }
     let header = Header { authoritative: rcode == Rcode::NOERROR, ..envelope.header.response(rcode) };
     envelope.response_with(&header, now_secs)
 }

@@ -85,6 +85,14 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether a client that knows cookies has to come back with one of ours (RFC 7873 §5.2.3). BIND: only for queries,
+    /// over UDP.
+    pub(super) fn wants_better_cookie(&self, client: &Client, cookie: CookieState) -> bool {
+        self.cookies.required
+            && client.transport == Transport::Udp
+            && matches!(cookie, CookieState::ClientOnly | CookieState::Bad)
+    }
+
     /// What the length of a response becomes a multiple of, if the client asks for padding.
     pub(super) fn padding_block(&self, client: &Client, cookie: CookieState) -> Option<u16> {
         match &self.padding {
@@ -92,6 +100,7 @@ impl Policy {
             // BIND: over UDP only for clients that are known not to be forged.
             Some(padding) => (client.transport.is_stream() || cookie == CookieState::Good)
                 .then_some(padding)
+                .filter(|padding| padding.block_bytes > 0)
                 .filter(|padding| padding.clients.allows(client.address.ip(), None))
                 .map(|padding| padding.block_bytes),
         }
@@ -130,7 +139,7 @@ impl Policy {
 pub struct Padding {
     /// Who gets it.
     pub clients: Acl,
-    /// What lengths become a multiple of, 1 to 512.
+    /// What lengths become a multiple of; 0: no padding.
     pub block_bytes: u16,
 }
 

@@ -241,7 +241,10 @@ impl Workspace {
                         self.answer(context, request, &query, index, around, found[index], out)
                     }
                     // BIND: a zone that is configured and not loaded.
-                    _ => fail(context, request, &query, Rcode::SERVFAIL, None, out),
+                    _ => {
+                        let error = Some(ExtendedError::NOT_READY);
+                        fail(context, request, &query, Rcode::SERVFAIL, error, out)
+                    }
                 },
             };
             outputs.settle(index, verdict);
@@ -329,13 +332,11 @@ fn classify<'a, 'p>(
     name: &LookupName,
     loaded: &mut [Option<Loaded<'a>>; BATCH_MAX],
 ) -> Stage<'p> {
-    match query.qtype {
-        RrType::ANY => {}
-        RrType::MAILA | RrType::MAILB => return Stage::Fail(query, Rcode::NOTIMP, None),
-        // BIND: type 0 is looked up like any other.
-        RrType(0) => {}
-        qtype if qtype.is_meta() => return Stage::Fail(query, Rcode::FORMERR, None),
-        _ => {}
+    if let Some((rcode, error)) = refused_type(query.qtype) {
+        return Stage::Fail(query, rcode, error);
+    }
+    if context.policy.wants_better_cookie(&request.client, query.cookie) {
+        return Stage::Fail(query, Rcode::BADCOOKIE, None);
     }
     // The zone of an earlier packet of the batch needs no second look at the policy. RFC 4035 §3.1.4.1: but DS is the
     // parent's to answer, if we serve it.
@@ -346,7 +347,9 @@ fn classify<'a, 'p>(
         Some(index) => index,
         None => {
             let found = if is_ds { context.for_ds(name) } else { context.enclosing(name, 0) };
-            let Some((zone, policy)) = found else { return Stage::Fail(query, Rcode::REFUSED, None) };
+            let Some((zone, policy)) = found else {
+                return Stage::Fail(query, Rcode::REFUSED, Some(ExtendedError::NOT_AUTHORITATIVE));
+            };
             let same_or_free =
                 |slot: &Option<Loaded<'_>>| slot.as_ref().is_none_or(|loaded| Arc::ptr_eq(loaded.zone, zone));
             let Some(index) = loaded.iter().position(same_or_free) else {
@@ -362,6 +365,17 @@ fn classify<'a, 'p>(
         return Stage::Fail(query, Rcode::REFUSED, Some(ExtendedError::PROHIBITED));
     }
     Stage::InZone(query, index)
+}
+
+/// What is said of a type that is no data, whatever the name.
+fn refused_type(qtype: RrType) -> Option<(Rcode, Option<ExtendedError>)> {
+    match qtype {
+        // BIND: type 0 is looked up like any other.
+        RrType::ANY | RrType(0) => None,
+        RrType::MAILA | RrType::MAILB => Some((Rcode::NOTIMP, Some(ExtendedError::NOT_SUPPORTED))),
+        qtype if qtype.is_meta() => Some((Rcode::FORMERR, None)),
+        _ => None,
+    }
 }
 
 /// BIND: what `minimal-responses` leaves of what could be added to an answer.
@@ -520,45 +534,51 @@ impl Workspace {
         let client = &request.client;
         let message = Message::parse(request.packet).ok()?;
         let question = message.question()?;
-        let own_edns = |theirs: &Edns| {
-            let cookie = Asked::of(theirs).cookie_state(policy, client, now_secs);
-            edns::response(theirs, policy, client, cookie, now_secs)
-        };
         let edns = message.edns.as_ref();
-        if question.qclass == Class::CH
-            && !matches!(question.qtype, RrType::AXFR | RrType::IXFR | RrType::TKEY)
-            && policy.lets_query(client, request.key)
-        {
-            let edns = edns.map(own_edns);
-            let response = chaos::respond(policy, &message.header, question, edns.as_ref(), out.len())?;
-            return limits::lets_tell(policy, client, question, &response, now_secs).then_some(response);
-        }
-        let refusal = match (question.qclass, question.qtype) {
-            (Class::IN, RrType::AXFR | RrType::IXFR | RrType::TKEY) => Some(Rcode::FORMERR),
-            (Class::IN, _) => None,
-            (Class::CH | Class::HS, _) => Some(Rcode::REFUSED),
+        let asked = edns.map(Asked::of);
+        let cookie = asked.map_or(CookieState::None, |asked| asked.cookie_state(policy, client, now_secs));
+        let whole = edns::response_bytes_max(asked.as_ref(), policy, client, cookie);
+        let signature_bytes = whole.saturating_sub(out.len());
+        let own_edns = |theirs: &Edns| edns::response(theirs, policy, client, cookie, now_secs);
+        let is_data = !matches!(question.qtype, RrType::AXFR | RrType::IXFR | RrType::TKEY);
+        let refusal = match question.qclass {
+            Class::IN if is_data => None,
+            Class::IN => Some((Rcode::FORMERR, None)),
+            Class::CH if is_data && policy.lets_query(client, request.key) => {
+                let refusal = refused_type(question.qtype).or_else(|| {
+                    policy.wants_better_cookie(client, cookie).then_some((Rcode::BADCOOKIE, None))
+                });
+                if refusal.is_none() {
+                    let edns = edns.map(own_edns);
+                    let room = chaos::Room { message_bytes: out.len(), signature_bytes };
+                    let response = chaos::respond(policy, &message.header, question, edns.as_ref(), room)?;
+                    return limits::lets_tell(policy, client, question, &response, now_secs)
+                        .then_some(response);
+                }
+                refusal
+            }
+            Class::CH | Class::HS => Some((Rcode::REFUSED, Some(ExtendedError::PROHIBITED))),
             // BIND: a class that nobody knows.
-            _ => Some(Rcode::NOTIMP),
+            _ => Some((Rcode::NOTIMP, Some(ExtendedError::NOT_SUPPORTED))),
         };
         let plain = |header: &Header, edns: Option<Edns>| {
             let mut writer = Writer::new(MESSAGE_BYTES_MAX);
+            writer.reserve(signature_bytes);
             writer.question(&question.name, question.qtype, question.qclass).ok()?;
             if let Some(edns) = edns {
-                writer.opt(&edns, Rcode::NOERROR).ok()?;
+                writer.opt(&edns, header.rcode).ok()?;
             }
             Some(writer.finish(header))
         };
-        if let Some(rcode) = refusal {
-            if policy.drops_error(client, question.qclass, rcode, now_secs) {
+        if let Some((rcode, error)) = refusal {
+            // BIND: who is sent for a better cookie is let in, however many they are.
+            if rcode != Rcode::BADCOOKIE && policy.drops_error(client, question.qclass, rcode, now_secs) {
                 return None;
             }
-            let edns = edns.map(|edns| {
-                let mut edns = own_edns(edns);
-                if rcode == Rcode::REFUSED {
-                    edns.explain(ExtendedError::PROHIBITED);
-                }
-                edns
-            });
+            let mut edns = edns.map(own_edns);
+            if let (Some(edns), Some(error)) = (&mut edns, error) {
+                edns.explain(error);
+            }
             return plain(&message.header.response(rcode), edns);
         }
         // The same question without whatever came with it.
@@ -575,6 +595,8 @@ impl Workspace {
     }
 }
 
+#[cfg(test)]
+mod edns_tests;
 mod limits;
 #[cfg(test)]
 mod policy_tests;

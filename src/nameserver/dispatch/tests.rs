@@ -4,10 +4,11 @@ use super::*;
 use crate::config::RateLimit;
 use crate::config::acl::{Element, MatchList, Subject};
 use crate::config::interfaces::Interfaces;
-use crate::dns::edns::option::EXTENDED_ERROR;
+use crate::dns::edns::option::{COOKIE, EXTENDED_ERROR};
 use crate::dns::wire::{Section, Writer};
 use crate::dns::{Record, edns::Edns, rdata, tsig};
 use crate::nameserver::acl::Acl;
+use crate::nameserver::cookies::{Cookies, Secret};
 use crate::nameserver::policy::ZonePolicy;
 use crate::nameserver::rrl::Limiter;
 use crate::replication::command::{Command, Outcome};
@@ -74,7 +75,8 @@ fn fixture() -> Fixture {
     // In the log, but not in the configuration.
     zones.insert(Arc::new(Zone::new(name("leftover.test."), Vec::new(), 1 << 20)));
 
-    let mut policy = Policy { keys: keys(), fallback: None, ..Policy::default() };
+    let cookies = Cookies { secrets: vec![Secret::new([7; 16])], required: true };
+    let mut policy = Policy { keys: keys(), fallback: None, cookies, ..Policy::default() };
     let only_k =
         ZonePolicy { allow_update: key_acl("k."), allow_transfer: key_acl("k."), ..ZonePolicy::default() };
     policy.zones.insert(apex, only_k.clone());
@@ -119,6 +121,7 @@ struct Packet {
     questions: Vec<(&'static str, u16, u16)>,
     authorities: Vec<Record>,
     edns_version: Option<u8>,
+    options: Vec<(u16, &'static [u8])>,
     tail: &'static [u8],
     extra_counts: [u8; 4],
 }
@@ -137,7 +140,8 @@ impl Packet {
             writer.push(Section::Authority, record).expect("room");
         }
         if let Some(version) = self.edns_version {
-            writer.opt(&Edns { version, ..Edns::default() }, Rcode::NOERROR).expect("room");
+            let options = self.options.iter().map(|(code, data)| (*code, Box::from(*data))).collect();
+            writer.opt(&Edns { version, options, ..Edns::default() }, Rcode::NOERROR).expect("room");
         }
         let mut packet = writer.finish(&Header::request(0x1234, Opcode::QUERY));
         packet[2..4].copy_from_slice(&self.flags.to_be_bytes());
@@ -246,6 +250,55 @@ fn requests_that_are_wrong_in_themselves_get_what_bind_gives() {
         let response = fixture.respond(&packet.bytes()).expect(what);
         assert_eq!(response[..2], [0x12, 0x34]);
         assert_eq!(summary(&response), expected, "{what}");
+    }
+}
+
+/// An OPT RR that asks for a cookie.
+fn with_cookie(packet: Packet) -> Packet {
+    Packet { edns_version: Some(0), options: vec![(COOKIE, b"12345678")], ..packet }
+}
+
+#[test]
+fn every_response_that_can_have_one_carries_a_cookie() {
+    let fixture = fixture();
+    let www = ("www.example.com.", 1, 1);
+    for (what, packet, expected) in [
+        // RFC 7873 §5.4: a question is not needed to get a cookie.
+        ("no question", Packet { flags: 0x110, ..Packet::default() }, (Rcode::NOERROR, 0x8110, 0, true)),
+        ("NOTIFY, no question", Packet::new(OP_NOTIFY, &[]), (Rcode::FORMERR, 0xa000, 0, true)),
+        ("UPDATE, no zone", Packet::new(OP_UPDATE, &[]), (Rcode::FORMERR, 0xa800, 0, true)),
+        ("two questions", Packet::new(0, &[www, www]), (Rcode::FORMERR, 0x8000, 0, true)),
+        ("class ANY", Packet::new(0, &[("www.example.com.", 1, 255)]), (Rcode::FORMERR, 0x8000, 1, true)),
+        ("opcode 2", Packet::new(2, &[www]), (Rcode::NOTIMP, 0x9000, 0, true)),
+        ("NOTIFY", Packet::new(OP_NOTIFY, &[EX]), (Rcode::NOERROR, 0xa400, 1, true)),
+        ("UPDATE", Packet::new(OP_UPDATE, &[EX]), (Rcode::REFUSED, 0xa800, 1, true)),
+        ("AXFR", Packet::new(0, &[("example.com.", 252, 1)]), (Rcode::REFUSED, 0x8000, 1, true)),
+    ] {
+        let response = fixture.respond(&with_cookie(packet).bytes()).expect(what);
+        assert_eq!(summary(&response), expected, "{what}");
+        let edns = Message::parse(&response).expect("well-formed").edns.expect("an OPT RR");
+        assert_eq!(edns.option(COOKIE).map(<[u8]>::len), Some(24), "{what}");
+    }
+    // The options of another version may mean something else.
+    let other = Packet { edns_version: Some(1), ..with_cookie(Packet::new(0, &[])) };
+    let response = fixture.respond(&other.bytes()).expect("a response");
+    assert_eq!(summary(&response), (Rcode::BADVERS, 0x8000, 0, true));
+    assert_eq!(Message::parse(&response).expect("well-formed").edns.expect("an OPT RR").options, []);
+}
+
+#[test]
+fn an_option_that_has_not_its_form_is_a_format_error_of_a_server_that_knows_edns() {
+    let fixture = fixture();
+    for options in [
+        vec![(COOKIE, &b"1234567"[..])],
+        vec![(COOKIE, b"123456789")],
+        vec![(COOKIE, &[1; 41])],
+        vec![(COOKIE, b"12345678"), (8, &[0, 1, 8, 8, 10])],
+    ] {
+        let packet =
+            Packet { edns_version: Some(0), options, ..Packet::new(0, &[("www.example.com.", 1, 1)]) };
+        let response = fixture.respond(&packet.bytes()).expect("a response");
+        assert_eq!(summary(&response), (Rcode::FORMERR, 0x8000, 1, true));
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) fn apply(limiter: &Limiter, now_secs: u64, batch: &Batch<'_, '_, '_>,
         let (query, response) = match *stage {
             // Nothing to say, or others will say it.
             Stage::Done(_) | Stage::Slip(..) => continue,
+            // BIND: who is sent for a better cookie may come for it at once.
+            Stage::Fail(_, Rcode::BADCOOKIE, _) => continue,
             Stage::Fail(query, rcode, _) => (query, Response::error(rcode)),
             Stage::InZone(query, _) => match batch.zones[index] {
                 Some(contents) => {

@@ -132,7 +132,7 @@ fn nsid_and_expire_are_told_to_those_who_ask() {
         ("example. SOA", Vec::new(), Vec::new()),
         ("ns.example. A", both.clone(), vec![nsid.clone()]),
         ("nx.example. SOA", both.clone(), vec![nsid.clone()]),
-        ("refused. A", both.clone(), vec![nsid]),
+        ("refused. A", both.clone(), vec![nsid, (EXTENDED_ERROR, Box::from([0, 20]))]),
     ] {
         let edns = Edns { options, ..Edns::default() };
         let response = respond(&zones, &policy, &query(&question(asked), false, Some(edns)));
@@ -204,5 +204,5 @@ fn who_may_not_ask_is_told_that_it_is_prohibited() {
     assert_eq!(response.header.rcode, Rcode::REFUSED);
     assert_eq!(response.edns.expect("an OPT RR").options, [(EXTENDED_ERROR, Box::from([0, 18]))]);
     let response = respond(&zones, &policy, &query(&question("other. SOA"), false, Some(Edns::default())));
-    assert_eq!(response.edns.expect("an OPT RR").options, [], "BIND: nothing of zones it has not");
+    assert_eq!(response.edns.expect("an OPT RR").options, [(EXTENDED_ERROR, Box::from([0, 20]))]);
 }
