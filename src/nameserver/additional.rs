@@ -22,6 +22,9 @@ use crate::zone::lookup::{Delegation, Lookup, lookup};
 const SOURCE_RECORDS_MAX: usize = 13;
 /// How many lookups one response may cost. BIND 9.18.49, measured: 26.
 const LOOKUPS_MAX: usize = 2 * SOURCE_RECORDS_MAX;
+/// Of so many name servers of a referral it is remembered where their addresses are; others are looked up for each
+/// type.
+const GLUE_HOSTS_KEPT: usize = 8;
 /// Octets of a record between owner and RDATA.
 const FIXED_BYTES: usize = 10;
 /// How long a chain of aliases at the target of SVCB or HTTPS may be. BIND 9.18.49, measured: with so many the
@@ -154,18 +157,6 @@ fn record_places(message: &[u8], at: usize) -> Option<(usize, usize, usize)> {
     Some((at, rdata_at, rdata_at + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]))))
 }
 
-/// Where the records of a source lead.
-fn targets(message: &[u8], source: Source) -> impl Iterator<Item = Target> + use<> {
-    let mut found = [None; SOURCE_RECORDS_MAX];
-    let mut at = source.at;
-    for slot in found.iter_mut().take(source.count) {
-        let Some((owner_at, rdata_at, end)) = record_places(message, at) else { break };
-        *slot = target(message, source.rtype, owner_at, rdata_at, end);
-        at = end;
-    }
-    found.into_iter().flatten()
-}
-
 /// An RRset of the additional section.
 #[derive(Clone, Copy)]
 struct Put {
@@ -179,7 +170,7 @@ struct Put {
 #[derive(Clone, Copy)]
 struct Found<'a> {
     leaf: &'a Leaf,
-    /// Where the host's name stands.
+    /// Where the first label of the host's name stands.
     host_at: usize,
     /// The port, if these are TLSA records: otherwise addresses.
     tlsa_port: Option<u16>,
@@ -205,6 +196,11 @@ impl<'a> Search<'a> {
             *slot = Some(found);
         }
     }
+
+    /// What was noted.
+    fn found(&self) -> impl Iterator<Item = &Found<'a>> {
+        self.found[..self.lookups.min(LOOKUPS_MAX)].iter().flatten()
+    }
 }
 
 impl<'a> Resolution<'a, '_> {
@@ -218,21 +214,18 @@ impl<'a> Resolution<'a, '_> {
             self.follow_source(&mut search, self.memory.sources[index])?;
         }
         for rtype in [RrType::A, RrType::AAAA] {
-            for host in search.found.iter().flatten().filter(|found| found.tlsa_port.is_none()) {
-                if let Some(rrset) = host.leaf.rrset(rtype)
-                    && self.scratch.read(self.assembly.out, host.host_at).is_some()
-                {
-                    self.put_additional(host.leaf, rrset, &[])?;
+            for host in search.found().filter(|found| found.tlsa_port.is_none()) {
+                if let Some(rrset) = host.leaf.rrset(rtype) {
+                    self.put_additional(host.leaf, rrset, &[], host.host_at)?;
                 }
             }
         }
-        for found in search.found.iter().flatten() {
+        for found in search.found() {
             // RFC 6698 §3: _port._tcp in front of the host's name.
             if let Some((labels, len)) = found.tlsa_port.map(tlsa_prefix)
                 && let Some(rrset) = found.leaf.rrset(TLSA)
-                && self.scratch.read(self.assembly.out, found.host_at).is_some()
             {
-                self.put_additional(found.leaf, rrset, &labels[..len])?;
+                self.put_additional(found.leaf, rrset, &labels[..len], found.host_at)?;
             }
         }
         Ok(())
@@ -240,7 +233,12 @@ impl<'a> Resolution<'a, '_> {
 
     /// Goes where the records of an RRset lead. What leads on from there is added at once.
     fn follow_source(&mut self, search: &mut Search<'a>, source: Source) -> Result<(), Truncated> {
-        for target in targets(self.assembly.out, source) {
+        let mut at = source.at;
+        for _ in 0..source.count {
+            let Some((owner_at, rdata_at, end)) = record_places(self.assembly.out, at) else { break };
+            at = end;
+            let target = target(self.assembly.out, source.rtype, owner_at, rdata_at, end);
+            let Some(target) = target else { continue };
             match self.follow_target(search, target) {
                 Some(Ok(Some(next))) => self.follow_source(search, next)?,
                 Some(Ok(None)) => {}
@@ -270,8 +268,8 @@ impl<'a> Resolution<'a, '_> {
             let Some((leaf, cname)) = alias.and_then(|leaf| Some((leaf, leaf.rrset(RrType::CNAME)?))) else {
                 break;
             };
-            match self.put_additional(leaf, cname, &[]) {
-                Ok(put) => at = self.rdata_at(put?.start),
+            match self.put_additional(leaf, cname, &[], self.scratch.position(0)) {
+                Ok(put) => at = self.rdata_at(put.start),
                 Err(truncated) => return Some(Err(truncated)),
             }
         }
@@ -279,7 +277,7 @@ impl<'a> Resolution<'a, '_> {
             search.spend()?;
             let rrset = self.authoritative_leaf(at).and_then(|leaf| Some((leaf, leaf.rrset(rtype)?)));
             if let Some((leaf, rrset)) = rrset
-                && let Err(truncated) = self.put_additional(leaf, rrset, &[])
+                && let Err(truncated) = self.put_additional(leaf, rrset, &[], self.scratch.position(0))
             {
                 return Some(Err(truncated));
             }
@@ -288,23 +286,22 @@ impl<'a> Resolution<'a, '_> {
             search.spend()?;
             let rrset = self.authoritative_leaf(at).and_then(|leaf| Some((leaf, leaf.rrset(rtype)?)));
             if let Some((leaf, rrset)) = rrset {
-                let put = self.put_additional(leaf, rrset, &[]);
-                return Some(
-                    put.map(|put| put.filter(|put| put.is_new).and_then(|put| Source::new(put.start, rrset))),
-                );
+                let put = self.put_additional(leaf, rrset, &[], self.scratch.position(0));
+                return Some(put.map(|put| Source::new(put.start, rrset).filter(|_| put.is_new)));
             }
         }
         if target.addresses {
             search.spend()?;
             if let Some(leaf) = self.authoritative_leaf(at) {
-                search.note(Found { leaf, host_at: at, tlsa_port: None });
+                search.note(Found { leaf, host_at: self.scratch.position(0), tlsa_port: None });
             }
         }
         if let Some(port) = target.tlsa_port {
             search.spend()?;
             let (labels, len) = tlsa_prefix(port);
-            if let Some(leaf) = self.authoritative_leaf_below(at, &labels[..len]) {
-                search.note(Found { leaf, host_at: at, tlsa_port: Some(port) });
+            let found = self.authoritative_leaf_below(at, &labels[..len]);
+            if let Some((leaf, host_at)) = found {
+                search.note(Found { leaf, host_at, tlsa_port: Some(port) });
             }
         }
         Some(Ok(None))
@@ -318,9 +315,10 @@ impl<'a> Resolution<'a, '_> {
         self.authoritative_scratch()
     }
 
-    /// The same for the name with labels in front of it.
-    fn authoritative_leaf_below(&mut self, at: usize, prefix: &[u8]) -> Option<&'a Leaf> {
+    /// The same for the name with labels in front of it; and where the name's first label stands.
+    fn authoritative_leaf_below(&mut self, at: usize, prefix: &[u8]) -> Option<(&'a Leaf, usize)> {
         self.scratch.read(self.assembly.out, at)?;
+        let host_at = self.scratch.position(0);
         let mut wire = [0; 2 * NAME_BYTES_MAX];
         let host = self.scratch.lower();
         let len = prefix.len() + host.len();
@@ -329,7 +327,7 @@ impl<'a> Resolution<'a, '_> {
         if !self.scratch.set(&wire[..len]) {
             return None;
         }
-        self.authoritative_scratch()
+        Some((self.authoritative_scratch()?, host_at))
     }
 
     fn authoritative_scratch(&mut self) -> Option<&'a Leaf> {
@@ -339,48 +337,63 @@ impl<'a> Resolution<'a, '_> {
         }
     }
 
-    /// Adds an RRset whose owner is the name in `scratch` with `prefix` in front, if it is not in the response; where
-    /// it is. `None` if that is not known.
+    /// Adds an RRset whose owner is the name at `host_at` of the response with `prefix` in front, if it is not in the
+    /// response; where it is.
     fn put_additional(
         &mut self,
         leaf: &Leaf,
         rrset: StoredRrset<'_>,
         prefix: &[u8],
-    ) -> Result<Option<Put>, Truncated> {
-        let Some(apex) = self.scratch.label_count().checked_sub(self.around.contents.apex_labels()) else {
-            return Ok(None);
-        };
-        let (owner, apex) = (PlacedName { prefix, ..self.scratch.placed(0) }, self.scratch.placed(apex));
+        host_at: usize,
+    ) -> Result<Put, Truncated> {
+        let apex = self.apex();
+        let mut owner = PlacedName { prefix, ..PlacedName::at(host_at, &[]) };
+        if owner.offset.is_none() {
+            // It is too far behind for a pointer.
+            self.scratch.read(self.assembly.out, host_at).ok_or(Truncated)?;
+            owner.wire = self.scratch.suffix(0);
+        }
         if let Some(start) = self.memory.note(&self.assembly, leaf, rrset.rtype(), owner) {
-            return Ok(Some(Put { start, is_new: false }));
+            return Ok(Put { start, is_new: false });
         }
         let start = self.assembly.put(Section::Additional, rrset, owner, apex)?;
         if let Some(signatures) = leaf.signatures(rrset.rtype()).filter(|_| self.extras.dnssec) {
             self.assembly.put(Section::Additional, signatures, owner.again(start), apex)?;
         }
-        Ok(Some(Put { start, is_new: true }))
+        Ok(Put { start, is_new: true })
     }
 
     /// Adds the addresses of those name servers of a referral that are below a zone cut, at `ns_at` of the response:
     /// A RRsets first. Nobody else has them. BIND: not those that are authoritative data of this zone.
     pub(super) fn add_glue(&mut self, ns_at: usize, ns: StoredRrset<'_>) -> Result<(), Truncated> {
+        let mut first_hosts = [None; GLUE_HOSTS_KEPT];
         for rtype in [RrType::A, RrType::AAAA] {
             let mut at = ns_at;
-            for _ in 0..ns.count() {
+            for index in 0..ns.count() as usize {
                 let Some((_, target_at, end)) = record_places(self.assembly.out, at) else { break };
                 at = end;
-                if self.scratch.read(self.assembly.out, target_at).is_none() {
-                    break;
+                let kept = first_hosts.get(index).copied().flatten();
+                let host = kept.unwrap_or_else(|| self.glue_host(target_at));
+                if let Some(slot) = first_hosts.get_mut(index) {
+                    *slot = Some(host);
                 }
-                if let Lookup::Delegation(Delegation { node: Some(node), .. }) =
-                    lookup(self.around.contents, self.scratch)
+                if let Some((node, host_at)) = host
                     && let Some(addresses) = node.rrset(rtype)
                 {
-                    self.put_additional(node, addresses, &[])?;
+                    self.put_additional(node, addresses, &[], host_at)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// What is below a zone cut for the name at `at` of the response, and where the name's first label stands.
+    fn glue_host(&mut self, at: usize) -> Option<(&'a Leaf, usize)> {
+        self.scratch.read(self.assembly.out, at)?;
+        match lookup(self.around.contents, self.scratch) {
+            Lookup::Delegation(Delegation { node: Some(node), .. }) => Some((node, self.scratch.position(0))),
+            _ => None,
+        }
     }
 }
 

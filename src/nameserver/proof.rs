@@ -115,6 +115,9 @@ impl<'a> Resolution<'a, '_> {
 
     /// Adds the proofs that were noted.
     pub(super) fn prove_expansions(&mut self) -> Result<(), Truncated> {
+        if self.expansions[0].is_none() {
+            return Ok(());
+        }
         let expansions = std::mem::take(&mut self.expansions);
         expansions.into_iter().flatten().try_for_each(|(leaf, rtype)| self.add_proof(leaf, rtype))
     }
@@ -133,7 +136,7 @@ impl<'a> Resolution<'a, '_> {
         let relative = leaf.relative_as_given();
         // The labels that the owner shares with the name stand in the message. An alias may have led out of the zone.
         let contents = self.around.contents;
-        let owner = match self.name.labels_below(contents.apex().as_wire(), contents.apex_labels()) {
+        let owner = match self.name.labels_below(contents) {
             Some(depth) => {
                 let shared = shared_labels(leaf, self.name, depth);
                 PlacedName { prefix: &relative[..shared.at], ..self.name.placed(depth - shared.count) }

@@ -144,7 +144,7 @@ impl<O: AsMut<[u8]>> Outputs for Places<'_, O> {
 
 /// What a parsed query asks.
 #[derive(Clone, Copy)]
-struct Query<'p> {
+pub struct Query<'p> {
     qtype: RrType,
     question_end: usize,
     edns: Option<Asked<'p>>,
@@ -289,8 +289,18 @@ impl Workspace {
     }
 }
 
+impl Query<'_> {
+    /// The type that is asked for.
+    pub fn qtype(&self) -> RrType {
+        self.qtype
+    }
+}
+
 /// Reads a plain query; its name goes to `name`.
-fn parse<'p>(
+///
+/// # Errors
+/// What becomes of a packet that is none.
+pub fn parse<'p>(
     context: &Context<'_>,
     request: &Request<'p>,
     name: &mut LookupName,
@@ -595,6 +605,8 @@ impl Workspace {
     }
 }
 
+#[cfg(test)]
+mod additional_tests;
 #[cfg(test)]
 mod edns_tests;
 mod limits;

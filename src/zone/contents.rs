@@ -26,11 +26,17 @@ use crate::dns::{Class, Name, RrType, Rrset};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
+/// The apex, in the forms that are needed of it.
+struct Apex {
+    name: Name,
+    lower: Name,
+    labels: usize,
+}
+
 /// One version of a zone. Cloning is cheap; a clone can be changed without anybody else seeing it (copy on write).
 #[derive(Clone)]
 pub struct Contents {
-    apex: Arc<Name>,
-    apex_labels: usize,
+    apex: Arc<Apex>,
     root: Option<trie::Node>,
     /// The owners of NSEC3 records once more: what is before a hash is found without a look at other names.
     hashed: Option<trie::Node>,
@@ -48,8 +54,7 @@ impl Contents {
     /// A zone without any record, for filling with [`Contents::put`]; `serial` is 0 until it has an SOA.
     pub fn empty(apex: Name) -> Contents {
         Contents {
-            apex_labels: apex.label_count(),
-            apex: Arc::new(apex),
+            apex: Arc::new(Apex { lower: apex.to_lowercase(), labels: apex.label_count(), name: apex }),
             root: None,
             hashed: None,
             records: 0,
@@ -59,12 +64,18 @@ impl Contents {
 
     /// The apex name.
     pub fn apex(&self) -> &Name {
-        &self.apex
+        &self.apex.name
+    }
+
+    /// The apex name in lower case, in wire format.
+    #[inline]
+    pub(super) fn apex_lower(&self) -> &[u8] {
+        self.apex.lower.as_wire()
     }
 
     /// How many labels the apex has, the root label not counted.
     pub fn apex_labels(&self) -> usize {
-        self.apex_labels
+        self.apex.labels
     }
 
     /// The SOA serial.
@@ -79,7 +90,7 @@ impl Contents {
 
     /// The apex SOA RRset.
     pub fn soa(&self) -> Option<Rrset> {
-        self.rrset(&self.apex, RrType::SOA)
+        self.rrset(&self.apex.name, RrType::SOA)
     }
 
     /// How many records there are.
@@ -121,17 +132,17 @@ impl Contents {
 
     /// The key of a name of this zone; `None` for others.
     fn key(&self, name: &Name) -> Option<Key> {
-        if !is_at_or_below(name.as_wire(), self.apex.as_wire()) {
+        if !is_at_or_below(name.as_wire(), self.apex().as_wire()) {
             return None;
         }
-        let relative_len = name.as_wire().len() - self.apex.as_wire().len();
+        let relative_len = name.as_wire().len() - self.apex().as_wire().len();
         Some(Key::of(&name.as_wire()[..relative_len].to_ascii_lowercase()))
     }
 
     /// The owner, if any record is there (an empty non-terminal gives none).
     pub fn node(&self, name: &Name) -> Option<Node<'_>> {
         let leaf = trie::get(&self.root, &self.key(name)?)?;
-        Some(Node { apex: &self.apex, leaf })
+        Some(Node { apex: &self.apex.name, leaf })
     }
 
     /// One RRset, exact match only: no wildcards, no CNAMEs.
@@ -149,7 +160,7 @@ impl Contents {
 
     /// All owners in canonical order, the apex first.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
-        trie::leaves(&self.root).map(|leaf| Node { apex: &self.apex, leaf })
+        trie::leaves(&self.root).map(|leaf| Node { apex: &self.apex.name, leaf })
     }
 
     /// The leaves of all owners in canonical order. What has been passed is freed, unless another version holds it: a
@@ -163,13 +174,13 @@ impl Contents {
     /// name out of the zone.
     pub fn nodes_from(&self, name: &Name) -> impl Iterator<Item = Node<'_>> {
         let leaves = self.key(name).map(|key| trie::leaves_from(&self.root, &key));
-        leaves.into_iter().flatten().map(|leaf| Node { apex: &self.apex, leaf })
+        leaves.into_iter().flatten().map(|leaf| Node { apex: &self.apex.name, leaf })
     }
 
     /// The owner at or before `name` in canonical order.
     pub fn predecessor(&self, name: &Name) -> Option<Node<'_>> {
         let leaf = trie::predecessor(&self.root, &self.key(name)?)?;
-        Some(Node { apex: &self.apex, leaf })
+        Some(Node { apex: &self.apex.name, leaf })
     }
 
     /// Sets an RRset in place of what was there (case of the owner is kept as given by the first record of the owner).
@@ -200,7 +211,7 @@ impl Contents {
         let Some(node) = self.node(owner) else { return };
         for (covered, ttl, rdatas) in groups {
             let Some(stored) = node.leaf.signatures(*covered) else { continue };
-            let before = stored.rdatas(node.owner().as_wire(), self.apex.as_wire());
+            let before = stored.rdatas(node.owner().as_wire(), self.apex().as_wire());
             if rdatas.iter().all(|rdata| before.contains(rdata)) {
                 *ttl = stored.ttl();
             }
@@ -225,7 +236,7 @@ impl Contents {
         let Some(key) = self.key(owner) else { return };
         // The old leaf is held while the draft borrows from it.
         let old = trie::get(&self.root, &key).cloned();
-        let mut draft = Draft::new(&self.apex, owner, old.as_ref());
+        let mut draft = Draft::new(&self.apex.name, owner, old.as_ref());
         edit(&mut draft);
         let new = draft.finish();
         if let Some(leaf) = &old {
@@ -257,7 +268,7 @@ impl Contents {
             let owner = node.owner();
             let lower = owner.to_lowercase();
             for stored in node.leaf.rrsets() {
-                for rdata in stored.rdatas(owner.as_wire(), self.apex.as_wire()) {
+                for rdata in stored.rdatas(owner.as_wire(), self.apex().as_wire()) {
                     let canonical = canonical(stored.rtype(), &rdata);
                     hash.update(lower.as_wire());
                     hash.update(stored.rtype().0.to_be_bytes());
@@ -274,7 +285,7 @@ impl Contents {
 
 impl std::fmt::Debug for Contents {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Contents({} serial {}, {} records)", self.apex, self.serial(), self.records)
+        write!(f, "Contents({} serial {}, {} records)", self.apex.name, self.serial(), self.records)
     }
 }
 

@@ -20,13 +20,15 @@ pub(super) const CODES: u8 = 47;
 /// Longest key: every octet takes two codes at most, and each label adds an END in place of its length octet.
 pub(super) const KEY_CODES_MAX: usize = 2 * NAME_BYTES_MAX + 2;
 
-/// Codes that an octet takes: the first, and the second or [`NOBYTE`].
-struct CodeTable {
-    first: [u8; 256],
-    second: [u8; 256],
+/// Codes that an octet takes.
+#[derive(Clone, Copy)]
+struct Codes {
+    first: u8,
+    /// Or [`NOBYTE`].
+    second: u8,
 }
 
-static TABLE: CodeTable = code_table();
+static TABLE: [Codes; 256] = code_table();
 
 const fn is_common(byte: u8) -> bool {
     matches!(byte, b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z')
@@ -34,13 +36,13 @@ const fn is_common(byte: u8) -> bool {
 
 /// Hands out codes in the order of octets. Octets without a code of their own share a first code with their
 /// neighbours and differ in the second; capital letters never occur.
-const fn code_table() -> CodeTable {
-    let mut table = CodeTable { first: [0; 256], second: [0; 256] };
+const fn code_table() -> [Codes; 256] {
+    let mut table = [Codes { first: NOBYTE, second: NOBYTE }; 256];
     let (mut next, mut group, mut member) = (END + 1, 0, 0);
     let mut byte = 0;
     while byte < 256 {
         if is_common(byte as u8) {
-            table.first[byte] = next;
+            table[byte].first = next;
             next += 1;
             group = 0;
         } else if !(byte as u8).is_ascii_uppercase() {
@@ -49,8 +51,7 @@ const fn code_table() -> CodeTable {
                 next += 1;
                 member = 0;
             }
-            table.first[byte] = group;
-            table.second[byte] = END + 1 + member;
+            table[byte] = Codes { first: group, second: END + 1 + member };
             member += 1;
         }
         byte += 1;
@@ -116,8 +117,8 @@ impl Window {
         let mut fill = || {
             for &offset in LabelOffsets::of(relative).as_slice().iter().rev() {
                 for &byte in label_at(relative, offset) {
-                    let second = TABLE.second[byte as usize];
-                    let has_room = push(TABLE.first[byte as usize]) && (second == NOBYTE || push(second));
+                    let Codes { first, second } = TABLE[byte as usize];
+                    let has_room = push(first) && (second == NOBYTE || push(second));
                     if !has_room {
                         return;
                     }
@@ -190,11 +191,30 @@ impl Key {
 
     #[inline]
     fn push_label(&mut self, label: &[u8]) {
+        let start = self.len();
+        let end = start + label.len();
+        // Nearly always each octet takes one code.
+        let mut seconds = NOBYTE;
+        for (code, &byte) in self.codes[start..end].iter_mut().zip(label) {
+            let Codes { first, second } = TABLE[byte as usize];
+            *code = first;
+            seconds |= second;
+        }
+        if seconds != NOBYTE {
+            return self.push_rare_label(label);
+        }
+        self.codes[end] = END;
+        self.len = end as u16 + 1;
+    }
+
+    /// The same for a label with octets that take two codes.
+    #[cold]
+    fn push_rare_label(&mut self, label: &[u8]) {
         let mut len = self.len();
         for &byte in label {
-            self.codes[len] = TABLE.first[byte as usize];
+            let Codes { first, second } = TABLE[byte as usize];
+            self.codes[len] = first;
             len += 1;
-            let second = TABLE.second[byte as usize];
             if second != NOBYTE {
                 self.codes[len] = second;
                 len += 1;

@@ -143,18 +143,22 @@ impl Leaf {
         self.header().flags & (HASHED | PLAIN) == HASHED
     }
 
-    fn entries(&self) -> &[u8] {
+    #[inline]
+    fn entries(&self) -> &[[u8; ENTRY_BYTES]] {
         let header = self.header();
-        let start = header.name_len as usize * if header.flags & CASE != 0 { 2 } else { 1 };
-        &self.bytes()[start..start + header.rrsets as usize * ENTRY_BYTES]
+        let start = usize::from(header.name_len) << u8::from(header.flags & CASE != 0);
+        let (entries, _) =
+            self.bytes()[start..start + header.rrsets as usize * ENTRY_BYTES].as_chunks::<ENTRY_BYTES>();
+        entries
     }
 
+    #[inline]
     fn at(&self, index: usize) -> StoredRrset<'_> {
         let entries = self.entries();
-        let entry = Entry::read(&entries[index * ENTRY_BYTES..]);
-        let end = match entries.get((index + 1) * ENTRY_BYTES..) {
-            Some(next) if !next.is_empty() => Entry::read(next).start as usize,
-            _ => self.bytes().len(),
+        let entry = Entry::read(&entries[index]);
+        let end = match entries.get(index + 1) {
+            Some(next) => Entry::read(next).start as usize,
+            None => self.bytes().len(),
         };
         let (records, relocations) = self.bytes()[entry.start as usize..end]
             .split_at(end - entry.start as usize - entry.relocations as usize * RELOCATION_BYTES);
@@ -169,19 +173,19 @@ impl Leaf {
     /// The types of the RRsets, in their order.
     #[inline]
     pub(super) fn types(&self) -> impl Iterator<Item = RrType> {
-        self.entries().chunks_exact(ENTRY_BYTES).map(|entry| RrType(u16::from_le_bytes([entry[0], entry[1]])))
+        self.entries().iter().map(|entry| RrType(u16::from_le_bytes([entry[0], entry[1]])))
     }
 
     /// Whether an RRset has more than one record.
     pub(super) fn has_repeated(&self) -> bool {
-        self.entries().chunks_exact(ENTRY_BYTES).any(|entry| Entry::read(entry).count > 1)
+        self.entries().iter().any(|entry| Entry::read(entry).count > 1)
     }
 
     /// The RRset of a type; of RRSIGs the first, see [`Leaf::signatures`].
     #[inline]
     pub fn rrset(&self, rtype: RrType) -> Option<StoredRrset<'_>> {
         let wanted = rtype.0.to_le_bytes();
-        let index = self.entries().chunks_exact(ENTRY_BYTES).position(|entry| entry[..2] == wanted)?;
+        let index = self.entries().iter().position(|entry| entry[..2] == wanted)?;
         Some(self.at(index))
     }
 
@@ -191,7 +195,7 @@ impl Leaf {
     }
 
     pub(super) fn record_count(&self) -> u64 {
-        self.entries().chunks_exact(ENTRY_BYTES).map(|entry| u64::from(Entry::read(entry).count)).sum()
+        self.entries().iter().map(|entry| u64::from(Entry::read(entry).count)).sum()
     }
 }
 
@@ -205,7 +209,7 @@ struct Entry {
 
 impl Entry {
     #[inline]
-    fn read(bytes: &[u8]) -> Entry {
+    fn read(bytes: &[u8; ENTRY_BYTES]) -> Entry {
         let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         Entry {

@@ -21,10 +21,13 @@ use crate::dns::name::{LABELS_MAX, NAME_BYTES_MAX};
 /// How many lookups are worked on together: enough for their cache misses to overlap.
 pub const BATCH_MAX: usize = 32;
 
+/// A name, in whole words.
+const LOWER_BYTES: usize = NAME_BYTES_MAX.next_multiple_of(size_of::<u64>());
+
 /// A name that is looked up: lower case, and where each of its labels stands in the message it was read from.
 /// Meant to be kept and used again: it is a large piece of memory.
 pub struct LookupName {
-    lower: [u8; NAME_BYTES_MAX],
+    lower: [u8; LOWER_BYTES],
     len: usize,
     /// Where each label starts in `lower`, leftmost first; the root label is the last.
     offsets: [u8; LABELS_MAX + 1],
@@ -37,7 +40,7 @@ pub struct LookupName {
 impl Default for LookupName {
     fn default() -> LookupName {
         LookupName {
-            lower: [0; NAME_BYTES_MAX],
+            lower: [0; LOWER_BYTES],
             len: 1,
             offsets: [0; LABELS_MAX + 1],
             positions: [0; LABELS_MAX + 1],
@@ -54,21 +57,26 @@ impl LookupName {
     pub fn read(&mut self, message: &[u8], at: usize) -> Option<usize> {
         let (mut from, mut len, mut labels, mut end) = (at, 0, 0, None);
         loop {
-            let octet = *message.get(from)? as usize;
+            // Labels that stand one behind the other are copied together.
+            let (run, run_start) = (from, len);
+            let octet = loop {
+                let octet = usize::from(*message.get(from)?);
+                if !(1..=63).contains(&octet) {
+                    break octet;
+                }
+                self.offsets[labels] = len as u8;
+                self.positions[labels] = from as u16;
+                labels += 1;
+                len += 1 + octet;
+                from += 1 + octet;
+                // Before the root label, which has to fit, too.
+                if len >= NAME_BYTES_MAX {
+                    return None;
+                }
+            };
+            self.lower[run_start..len].copy_from_slice(message.get(run..from)?);
             match octet {
                 0 => break,
-                1..=63 => {
-                    let label = message.get(from..from + 1 + octet)?;
-                    if len + label.len() >= NAME_BYTES_MAX {
-                        return None;
-                    }
-                    self.lower[len..len + label.len()].copy_from_slice(label);
-                    self.offsets[labels] = len as u8;
-                    self.positions[labels] = from as u16;
-                    labels += 1;
-                    len += label.len();
-                    from += label.len();
-                }
                 0xc0.. => {
                     let target = (octet & 0x3f) << 8 | *message.get(from + 1)? as usize;
                     end = end.or(Some(from + 2));
@@ -80,13 +88,15 @@ impl LookupName {
                 _ => return None,
             }
         }
+        // Length octets are at most 63 and no capital letter is below 65: the whole name goes through at once, and
+        // what follows in its last word does not matter.
+        let (words, _) = self.lower.as_chunks_mut();
+        words[..len.div_ceil(size_of::<u64>())].iter_mut().for_each(to_lowercase);
         self.lower[len] = 0;
         self.offsets[labels] = len as u8;
         self.positions[labels] = from as u16;
         self.labels = labels;
         self.len = len + 1;
-        // Length octets are at most 63 and no capital letter is below 65: the whole name goes through at once.
-        self.lower[..len].make_ascii_lowercase();
         end.or(Some(from + 1))
     }
 
@@ -127,15 +137,29 @@ impl LookupName {
 
     /// How many of its labels are below the apex; `None` if the name is not in the zone.
     #[inline]
-    pub fn labels_below(&self, apex: &[u8], apex_labels: usize) -> Option<usize> {
-        let below = self.labels.checked_sub(apex_labels)?;
-        self.suffix(below).eq_ignore_ascii_case(apex).then_some(below)
+    pub fn labels_below(&self, contents: &Contents) -> Option<usize> {
+        let below = self.labels.checked_sub(contents.apex_labels())?;
+        (self.suffix(below) == contents.apex_lower()).then_some(below)
     }
 
     /// The `labels` labels next to the apex of a name with `depth` labels below it: wire format, relative.
     fn relative(&self, depth: usize, labels: usize) -> &[u8] {
         &self.lower[self.offsets[depth - labels] as usize..self.offsets[depth] as usize]
     }
+}
+
+/// Puts eight octets into lower case.
+#[inline]
+fn to_lowercase(octets: &mut [u8; 8]) {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(*octets);
+    // Bit 7 of each octet: set if its lower seven bits are at least 'A', and if they are above 'Z'.
+    let low = word & (0x7f * EACH);
+    let at_least_a = low + (0x80 - b'A' as u64) * EACH;
+    let above_z = low + (0x7f - b'Z' as u64) * EACH;
+    let capitals = at_least_a & !above_z & !word & (0x80 * EACH);
+    // 0x20 is what a small letter has more.
+    *octets = (word | capitals >> 2).to_le_bytes();
 }
 
 /// What a version of a zone has for a name.
@@ -190,13 +214,11 @@ pub struct Delegation<'a> {
 
 /// Looks one name up.
 pub fn lookup<'v>(contents: &'v Contents, name: &mut LookupName) -> Lookup<'v> {
-    let (Some(root), Some(depth)) =
-        (contents.root(), name.labels_below(contents.apex().as_wire(), contents.apex_labels()))
-    else {
+    let (Some(root), Some(depth)) = (contents.root(), name.labels_below(contents)) else {
         return Lookup::OutOfZone;
     };
     name.key.set(&name.lower, &name.offsets[..depth]);
-    let mut walk = Walk::new(root);
+    let mut walk = Walk::new(root, &name.key);
     while walk.step(&name.key) {}
     resolve(contents, name, depth, &walk)
 }
@@ -222,17 +244,16 @@ fn lookup_chunk<'v>(names: &mut [LookupName], zones: &[Option<&'v Contents>], re
     for (index, (name, zone)) in names.iter_mut().zip(zones).enumerate() {
         results[index] = Lookup::OutOfZone;
         let Some(contents) = zone else { continue };
-        let depth = name.labels_below(contents.apex().as_wire(), contents.apex_labels());
+        let depth = name.labels_below(contents);
         if let (Some(root), Some(depth)) = (contents.root(), depth) {
             name.key.set(&name.lower, &name.offsets[..depth]);
             depths[index] = depth;
-            walks[index] = Some(Walk::new(root));
+            walks[index] = Some(Walk::new(root, &name.key));
             walking |= 1 << index;
         }
     }
     // One level of all, then the next: the memory that a step needs is on its way while the others take theirs.
     while walking != 0 {
-        for_each_bit(walking, |index| walks[index].iter().for_each(Walk::prefetch));
         for_each_bit(walking, |index| {
             if !walks[index].as_mut().is_some_and(|walk| walk.step(&names[index].key)) {
                 walking &= !(1 << index);
@@ -362,7 +383,7 @@ fn wildcard<'v>(
 ) -> Lookup<'v> {
     let Some(root) = contents.root() else { return Lookup::NoName { encloser_labels } };
     name.key.set_wildcard(encloser_labels);
-    let mut walk = Walk::new(root);
+    let mut walk = Walk::new(root, &name.key);
     while walk.step(&name.key) {}
     let leaf = walk.leaf();
     let encloser = name.relative(depth, encloser_labels);
@@ -392,7 +413,7 @@ pub enum Absent {
 
 /// The owner whose NSEC record covers what is absent (RFC 4035 §3.1.3); `None` if the zone has no such record.
 pub fn covering<'v>(contents: &'v Contents, name: &mut LookupName, absent: Absent) -> Option<&'v Leaf> {
-    let depth = name.labels_below(contents.apex().as_wire(), contents.apex_labels())?;
+    let depth = name.labels_below(contents)?;
     name.key.set(&name.lower, &name.offsets[..depth]);
     if let Absent::Wildcard { encloser_labels } = absent {
         name.key.set_wildcard(encloser_labels.min(depth));
@@ -403,7 +424,7 @@ pub fn covering<'v>(contents: &'v Contents, name: &mut LookupName, absent: Absen
     }
     // It is below a zone cut, where there are no NSEC records: the zone cut has it.
     let key = before.key();
-    let mut walk = Walk::new(contents.root().as_ref()?);
+    let mut walk = Walk::new(contents.root().as_ref()?, &key);
     while walk.step(&key) {}
     walk.occluder().map(|(cut, _)| cut).filter(|cut| cut.rrset(RrType::NSEC).is_some())
 }

@@ -11,6 +11,7 @@ use crate::dns::name::labels;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
     collections::HashMap,
+    hash::{BuildHasher, Hasher, RandomState},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -102,13 +103,61 @@ impl Zone {
 #[derive(Clone, Default)]
 pub struct ZoneTable {
     /// By apex: wire format, lower case.
-    zones: HashMap<Box<[u8]>, Arc<Zone>>,
+    zones: ByApex,
     /// Bit n is set if the apex of some zone has n labels: other suffixes of a name need not be looked for.
     label_counts: u128,
 }
 
+type ByApex = HashMap<Box<[u8]>, Arc<Zone>, Seed>;
+
+/// Makes hashers for names. The names in a table come from the configuration: what keeps others from guessing where
+/// names collide is a seed, and a name costs a multiplication for each eight octets.
+#[derive(Clone)]
+struct Seed(u64);
+
+impl Default for Seed {
+    fn default() -> Seed {
+        Seed(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Seed {
+    type Hasher = NameHasher;
+
+    fn build_hasher(&self) -> NameHasher {
+        NameHasher(self.0)
+    }
+}
+
+struct NameHasher(u64);
+
+impl NameHasher {
+    fn mix(&mut self, word: u64) {
+        // Any odd number with bits all over it; the halves of the product depend on all of both factors.
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        let product = u128::from(self.0 ^ word) * u128::from(FACTOR);
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+}
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.mix(u64::from_le_bytes(*word)));
+        self.mix(rest.iter().fold(0, |word, octet| word << 8 | u64::from(*octet)));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.mix(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl ZoneTable {
-    fn new(zones: HashMap<Box<[u8]>, Arc<Zone>>) -> ZoneTable {
+    fn new(zones: ByApex) -> ZoneTable {
         let label_counts = zones.keys().fold(0, |counts, apex| counts | 1 << labels(apex).count());
         ZoneTable { zones, label_counts }
     }

@@ -189,48 +189,62 @@ impl Node {
 
     /// The leaf that shares the longest prefix with `key`.
     fn nearest(&self, key: &Key) -> &Leaf {
-        let mut walk = Walk::new(self);
+        let mut walk = Walk::new(self, key);
         while walk.step(key) {}
         walk.leaf()
     }
 }
 
-/// A descent towards a key, one level at a time so that several can be interleaved.
+/// A descent towards a key, one level at a time so that several can be interleaved: the memory that the next step,
+/// or the look at the leaf, needs is asked for before.
 #[derive(Clone, Copy)]
 pub(super) struct Walk<'a> {
     node: &'a Node,
+    /// Which twig of the node comes next.
+    next: usize,
     /// The topmost name on the way that may occlude the key, and the length of its key.
     occluder: Option<(&'a Node, usize)>,
 }
 
 impl<'a> Walk<'a> {
     /// Starts at the root.
-    pub(super) fn new(root: &'a Node) -> Walk<'a> {
-        Walk { node: root, occluder: None }
+    #[inline]
+    pub(super) fn new(root: &'a Node, key: &Key) -> Walk<'a> {
+        let mut walk = Walk { node: root, next: 0, occluder: None };
+        walk.aim(key);
+        walk
+    }
+
+    /// Finds out where to go from the node, and asks the processor for the memory that is there.
+    #[inline]
+    fn aim(&mut self, key: &Key) {
+        match self.node {
+            Node::Branch(branch) => {
+                let code = key.code(branch.offset());
+                // Without a twig for the code any twig will do: all share the same longest prefix with the key.
+                self.next = if branch.has(code) { branch.rank(code) } else { 0 };
+                let block: *const u8 = branch.twigs.as_ptr().cast();
+                prefetch(block);
+                prefetch(block.wrapping_add(TWIGS_AT + self.next * size_of::<Node>()));
+            }
+            Node::Leaf(leaf) => {
+                prefetch(leaf.as_ptr());
+                prefetch(leaf.as_ptr().wrapping_add(CACHE_LINE_BYTES));
+            }
+        }
     }
 
     /// Goes down one level; false at a leaf.
     #[inline]
     pub(super) fn step(&mut self, key: &Key) -> bool {
         let Node::Branch(branch) = self.node else { return false };
-        let offset = branch.offset();
         let twigs = branch.twigs();
-        if branch.word & OCCLUDES != 0 && offset < key.len() && self.occluder.is_none() {
-            self.occluder = Some((&twigs[0], offset));
+        if branch.word & OCCLUDES != 0 && self.occluder.is_none() && branch.offset() < key.len() {
+            self.occluder = Some((&twigs[0], branch.offset()));
         }
-        let code = key.code(offset);
-        // Without a twig for the code any twig will do: all share the same longest prefix with the key.
-        self.node = &twigs[if branch.has(code) { branch.rank(code) } else { 0 }];
+        self.node = &twigs[self.next];
+        self.aim(key);
         true
-    }
-
-    /// Asks the processor for the memory that the next step, or the look at the leaf, needs.
-    #[inline]
-    pub(super) fn prefetch(&self) {
-        match self.node {
-            Node::Branch(branch) => prefetch(branch.twigs.as_ptr().cast()),
-            Node::Leaf(leaf) => prefetch(leaf.as_ptr()),
-        }
     }
 
     /// Where the descent ended: the leaf that shares the longest prefix with the key.
@@ -249,6 +263,10 @@ impl<'a> Walk<'a> {
         }
     }
 }
+
+/// Where the first twig is in its block, behind the counts of references and of twigs.
+const TWIGS_AT: usize = 2 * size_of::<usize>();
+const CACHE_LINE_BYTES: usize = 64;
 
 /// Hints that the cache line at `address` will be read soon.
 #[inline]
@@ -445,7 +463,7 @@ pub(super) fn parts(root: &Option<Node>, count: usize) -> Vec<&Node> {
 /// The topmost zone cut or DNAME that all names of a part are below; none if that is among them.
 pub(super) fn occluder<'a>(root: &'a Option<Node>, part: &Node) -> Option<&'a Leaf> {
     let key = part.first_leaf().key();
-    let mut walk = Walk::new(root.as_ref()?);
+    let mut walk = Walk::new(root.as_ref()?, &key);
     while walk.step(&key) {}
     walk.occluder().map(|(leaf, _)| leaf)
 }

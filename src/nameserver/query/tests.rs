@@ -187,7 +187,7 @@ fn hosts_named_by_records_come_with_addresses_and_tlsa() {
 }
 
 /// The records of the additional section, sorted, that a zone gives for a question.
-fn additional(zone_text: &str, words: &str) -> Vec<String> {
+pub(super) fn additional(zone_text: &str, words: &str) -> Vec<String> {
     let contents = zone_text::zone(&format!("t. 60 SOA a b 1 2 3 4 5\n{zone_text}"));
     let zone = Zone::new(contents.apex().clone(), Vec::new(), 1 << 16);
     zone.publish(Arc::new(contents), None);

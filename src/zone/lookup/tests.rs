@@ -217,3 +217,36 @@ fn an_owner_of_nsec3_records_is_no_name_unless_something_else_is_there() {
     contents.remove(&hash("d").parse().unwrap(), RrType::NSEC3);
     assert_eq!(links(&contents), "");
 }
+
+#[test]
+fn capital_letters_and_nothing_else_are_read_in_lower_case() {
+    let mut name = LookupName::default();
+    for start in (0..=u8::MAX).step_by(32) {
+        let octets: Vec<u8> = (start..=start + 31).collect();
+        // So that each of them stands in each place of a word.
+        for shift in 0..8 {
+            let label = [&b"-------"[..shift], &octets].concat();
+            let wire = [&[label.len() as u8][..], &label, b"\x00"].concat();
+            assert!(name.set(&wire));
+            assert_eq!(name.lower()[1..], wire[1..].to_ascii_lowercase());
+        }
+    }
+}
+
+#[test]
+fn the_longest_names_are_read_and_longer_ones_are_not() {
+    let mut name = LookupName::default();
+    let labels = |count: usize| [b"\x01a".repeat(count), vec![0]].concat();
+    assert!(name.set(&labels(127)));
+    assert_eq!((name.label_count(), name.lower().len(), name.suffix(127)), (127, 255, &b"\x00"[..]));
+    assert!(!name.set(&labels(128)));
+    let long = |last: usize| {
+        let lens = [63, 63, 63, last];
+        let labels = lens.iter().map(|&len| [vec![len as u8], vec![b'A'; len]].concat());
+        [labels.collect::<Vec<_>>().concat(), vec![0]].concat()
+    };
+    assert!(name.set(&long(61)));
+    assert_eq!(name.lower(), long(61).to_ascii_lowercase());
+    assert!(!name.set(&long(62)));
+    assert!(!name.set(&long(63)));
+}
