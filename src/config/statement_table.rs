@@ -398,7 +398,7 @@ pub static STATEMENTS: &[Row] = &[
     implemented("tcp-clients", OPTIONS, INTEGER),
     implemented("tcp-idle-timeout", OPTIONS, INTEGER),
     implemented("tcp-initial-timeout", OPTIONS, INTEGER),
-    ignored("tcp-keepalive-timeout", OPTIONS, INTEGER),
+    implemented("tcp-keepalive-timeout", OPTIONS, INTEGER),
     implemented("tcp-listen-queue", OPTIONS, INTEGER),
     ignored("tcp-receive-buffer", OPTIONS, INTEGER),
     ignored("tcp-send-buffer", OPTIONS, INTEGER),

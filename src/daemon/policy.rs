@@ -109,6 +109,7 @@ pub(super) fn tcp(config: &Config) -> tcp::Limits {
     tcp::Limits {
         initial_timeout: tenths(options.tcp_initial_timeout),
         idle_timeout: tenths(options.tcp_idle_timeout),
+        keepalive_timeout: tenths(options.tcp_keepalive_timeout),
         read_timeout: tenths(options.tcp_idle_timeout),
         ..tcp::Limits::default()
     }

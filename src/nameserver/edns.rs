@@ -13,9 +13,10 @@
 use super::cookies::{COOKIE_BYTES, CookieState};
 use super::policy::Policy;
 use super::request::{Client, Transport};
+use crate::dns::RrType;
 use crate::dns::edns::option::{COOKIE, EXPIRE, EXTENDED_ERROR, NSID, PADDING, TCP_KEEPALIVE};
 use crate::dns::edns::{self, Edns, ExtendedError, UDP_BYTES_MIN};
-use crate::dns::wire::MESSAGE_BYTES_MAX;
+use crate::dns::wire::{HEADER_BYTES, MESSAGE_BYTES_MAX, Malformed, Reader};
 
 /// An OPT RR without options.
 pub(super) const OPT_BYTES: usize = 11;
@@ -43,13 +44,19 @@ pub(super) struct Asked<'p> {
 impl<'p> Asked<'p> {
     /// Reads an OPT RR of version 0 that is all there is; `None` if it is not, or not well-formed.
     pub(super) fn read(record: &'p [u8]) -> Option<Asked<'p>> {
-        let (fixed, mut options) = record.split_first_chunk::<OPT_BYTES>()?;
+        let (fixed, options) = record.split_first_chunk::<OPT_BYTES>()?;
         let rdlength = usize::from(u16::from_be_bytes([fixed[9], fixed[10]]));
         if fixed[..3] != [0, 0, 41] || fixed[6] != 0 || options.len() != rdlength {
             return None;
         }
         let udp_bytes = u16::from_be_bytes([fixed[3], fixed[4]]).max(UDP_BYTES_MIN);
         let mut asked = Asked { udp_bytes, dnssec_ok: fixed[7] & DNSSEC_OK != 0, ..Asked::default() };
+        asked.note_all(options)?;
+        Some(asked)
+    }
+
+    /// Notes options as they stand in RDATA; `None` if one is not well-formed.
+    fn note_all(&mut self, mut options: &'p [u8]) -> Option<()> {
         while !options.is_empty() {
             let (head, rest) = options.split_first_chunk::<OPTION_HEAD_BYTES>()?;
             let code = u16::from_be_bytes([head[0], head[1]]);
@@ -58,10 +65,10 @@ impl<'p> Asked<'p> {
             if !edns::is_well_formed(code, data) {
                 return None;
             }
-            asked.note(code, data);
+            self.note(code, data);
             options = behind;
         }
-        Some(asked)
+        Some(())
     }
 
     /// What an OPT RR that was read before asks for.
@@ -192,6 +199,37 @@ impl<'a> Answer<'a> {
     }
 }
 
+/// Whether a request wants its connection kept open for longer (RFC 7828): what holds for the connection from then on.
+/// What cannot be read does not.
+pub fn asks_for_keepalive(packet: &[u8]) -> bool {
+    // Most have no additional record, or an OPT RR without options.
+    let Some(header) = packet.first_chunk::<HEADER_BYTES>().filter(|header| header[10..] != [0, 0]) else {
+        return false;
+    };
+    let count = |at: usize| usize::from(u16::from_be_bytes([header[at], header[at + 1]]));
+    let mut reader = Reader::new(packet, HEADER_BYTES);
+    let mut find = || {
+        for _ in 0..count(4) {
+            reader.skip_name()?;
+            reader.u32()?;
+        }
+        for _ in 0..count(6) + count(8) + count(10) {
+            reader.skip_name()?;
+            let rtype = RrType(reader.u16()?);
+            reader.u16()?;
+            let (ttl, length) = (reader.u32()?, reader.u16()?);
+            let rdata = reader.bytes(length.into())?;
+            if rtype == RrType::OPT {
+                let [_, version, ..] = ttl.to_be_bytes();
+                let mut asked = Asked::default();
+                return Ok(version == edns::VERSION && asked.note_all(rdata).is_some() && asked.keepalive);
+            }
+        }
+        Ok::<bool, Malformed>(false)
+    };
+    find().unwrap_or(false)
+}
+
 /// The OPT RR of the response to a request with `edns`.
 pub(super) fn response(
     edns: &Edns,
@@ -221,4 +259,50 @@ pub(super) fn response_bytes_max(
     // BIND: who has not shown that it receives what it asks for gets less of it.
     let stranger = cookie != CookieState::Good;
     usize::from(if stranger { own.min(policy.nocookie_udp_bytes_max) } else { own })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::message::Header;
+    use crate::dns::wire::{Section, Writer};
+    use crate::dns::{Class, Opcode, Rcode};
+    use proptest::prelude::*;
+
+    /// A request with these options, and records around.
+    fn request(version: u8, options: &[(u16, &[u8])], records: usize) -> Vec<u8> {
+        let name = "www.example.".parse().expect("a name");
+        let options = options.iter().map(|(code, data)| (*code, Box::from(*data))).collect();
+        let mut writer = Writer::new(512);
+        writer.question(&name, RrType::A, Class::IN).expect("room");
+        for _ in 0..records {
+            writer.record(Section::Authority, &name, RrType::A, Class::IN, 0, &[192, 0, 2, 1]).expect("room");
+        }
+        writer.opt(&Edns { version, options, ..Edns::default() }, Rcode::NOERROR).expect("room");
+        writer.finish(&Header::request(1, Opcode::UPDATE))
+    }
+
+    #[test]
+    fn the_wish_for_keepalive_is_found_in_any_request() {
+        let keepalive: &[(u16, &[u8])] = &[(NSID, &[]), (TCP_KEEPALIVE, &[])];
+        for (packet, expected) in [
+            (request(0, keepalive, 0), true),
+            (request(0, keepalive, 2), true),
+            (request(1, keepalive, 0), false),
+            (request(0, &[(NSID, &[])], 1), false),
+            (request(0, &[(TCP_KEEPALIVE, &[]), (COOKIE, &[1])], 0), false),
+            (request(0, keepalive, 0)[..30].to_vec(), false),
+            (vec![0; 3], false),
+        ] {
+            assert_eq!(asks_for_keepalive(&packet), expected, "{packet:x?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_packet_panics(packet in prop::collection::vec(any::<u8>(), 0..80), with in any::<bool>()) {
+            let start = if with { request(0, &[(TCP_KEEPALIVE, &[])], 1)[..20].to_vec() } else { Vec::new() };
+            asks_for_keepalive(&[start, packet].concat());
+        }
+    }
 }

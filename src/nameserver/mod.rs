@@ -36,4 +36,5 @@ pub mod transfer_out;
 pub mod update_in;
 
 pub use dispatch::{Action, AnswerQuery, Nameserver, Responder};
+pub use edns::asks_for_keepalive;
 pub use request::{Client, Envelope, Transport};

@@ -51,6 +51,8 @@ pub struct Limits {
     pub initial_timeout: Duration,
     /// How long a connection may be without a request. BIND: `tcp-idle-timeout`.
     pub idle_timeout: Duration,
+    /// The same after the client has asked for edns-tcp-keepalive. BIND: `tcp-keepalive-timeout`.
+    pub keepalive_timeout: Duration,
     /// How long a message may take to arrive, from its first octet.
     pub read_timeout: Duration,
     /// How long a client may take nothing of what is sent to it.
@@ -65,6 +67,7 @@ impl Default for Limits {
             unanswered_max: 23,
             initial_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(30),
             read_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(2),

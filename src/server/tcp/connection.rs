@@ -58,6 +58,8 @@ pub(super) struct Connection<S> {
     has_ended: bool,
     /// Whether a message has ever been complete.
     is_served: bool,
+    /// Whether the client has asked for edns-tcp-keepalive (RFC 7828). BIND: that holds to the end.
+    is_kept_alive: bool,
     /// When something last moved that counts.
     since: Instant,
     alarm: Alarm,
@@ -83,6 +85,7 @@ impl<S: Stream> Connection<S> {
             transfers: VecDeque::new(),
             has_ended: false,
             is_served: false,
+            is_kept_alive: false,
             since: accepted,
             alarm: Alarm::default(),
         }
@@ -239,6 +242,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn note_input(&mut self, dealt: &Dealt, began_empty: bool) {
+        self.is_kept_alive |= dealt.wants_keepalive;
         if dealt.consumed > 0 {
             self.is_served = true;
             self.since = Instant::now();
@@ -285,6 +289,7 @@ impl<S: Stream> Connection<S> {
             Waiting::Answer => return None,
             Waiting::Message if !self.is_served => limits.initial_timeout,
             Waiting::Message => limits.read_timeout,
+            Waiting::Idle if self.is_kept_alive => limits.keepalive_timeout,
             Waiting::Idle => limits.idle_timeout,
         };
         Some(self.since + patience)

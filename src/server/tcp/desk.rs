@@ -13,7 +13,7 @@ use crate::clock;
 use crate::nameserver::policy::Policy;
 use crate::nameserver::query::{Context, Outputs, Request, Verdict, Workspace};
 use crate::nameserver::transfer_out;
-use crate::nameserver::{Action, Client, Nameserver};
+use crate::nameserver::{Action, Client, Nameserver, asks_for_keepalive};
 use crate::zone::Zones;
 use crate::zone::lookup::BATCH_MAX;
 use arc_swap::ArcSwap;
@@ -164,6 +164,8 @@ impl Outputs for Tray {
 pub(super) struct Dealt {
     /// Octets that are done with.
     pub(super) consumed: usize,
+    /// Whether a request asked for edns-tcp-keepalive (RFC 7828).
+    pub(super) wants_keepalive: bool,
     /// Transfers that are to be sent.
     pub(super) transfers: Vec<transfer_out::Messages>,
     /// Responses that found no room in the output.
@@ -193,6 +195,8 @@ impl Desk {
             if count == 0 {
                 return dealt;
             }
+            dealt.wants_keepalive |=
+                requests[..count].iter().any(|request| asks_for_keepalive(request.packet));
             let settled = self.respond(&requests[..count]);
             let octets = |request: &Request<'_>| PREFIX_BYTES + request.packet.len();
             dealt.consumed += requests[..settled].iter().map(octets).sum::<usize>();

@@ -186,6 +186,26 @@ async fn a_connection_without_requests_is_closed() {
 }
 
 #[tokio::test]
+async fn a_connection_that_asked_for_keepalive_has_its_own_time_without_requests() {
+    let limits = Limits {
+        idle_timeout: Duration::from_secs(600),
+        keepalive_timeout: Duration::from_millis(20),
+        ..Limits::default()
+    };
+    let running = start(limits).await;
+    let mut stream = connect(&running).await;
+    // An OPT RR with edns-tcp-keepalive behind the question.
+    let mut framed = request(1, Opcode::QUERY, RrType::A);
+    framed.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 11, 0, 0]);
+    framed[2 + 11] = 1;
+    let length = (framed.len() - 2) as u16;
+    framed[..2].copy_from_slice(&length.to_be_bytes());
+    stream.write_all(&framed).await.expect("open");
+    assert_eq!(receive(&mut stream).await.expect("a response").header.id, 1);
+    assert_eq!(closed(&mut stream).await, 0, "long before the idle timeout");
+}
+
+#[tokio::test]
 async fn the_first_request_has_a_time_of_its_own() {
     let limits = Limits { initial_timeout: Duration::from_millis(20), ..Limits::default() };
     let running = start(limits).await;
