@@ -86,6 +86,8 @@ pub struct Options {
     pub blackhole: MatchList,
     /// How many responses a network gets in a second; `None` = as many as it likes.
     pub rate_limit: Option<RateLimit>,
+    /// Whether to look for addresses when the kernel says that they have come or gone.
+    pub automatic_interface_scan: bool,
     /// How often to look for addresses that have come or gone, in seconds; 0 = never.
     pub interface_interval_secs: u32,
     /// How many records a transfer message carries.
@@ -126,6 +128,7 @@ impl Default for Options {
             allow_query_on: MatchList::any(),
             blackhole: MatchList::none(),
             rate_limit: None,
+            automatic_interface_scan: true,
             interface_interval_secs: 3600,
             transfer_format: TransferFormat::ManyAnswers,
             server_id: Identity::None,

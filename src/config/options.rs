@@ -69,6 +69,7 @@ pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mu
     }
     options.rate_limit =
         map.get("rate-limit").and_then(Entry::map).map(|map| rate_limit(map, definitions, findings));
+    options.automatic_interface_scan = map.boolean("automatic-interface-scan").unwrap_or(true);
     if let Some(interval) = map.get("interface-interval").and_then(|entry| entry.values.first()?.duration()) {
         options.interface_interval_secs = interval;
     }

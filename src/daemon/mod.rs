@@ -14,6 +14,7 @@
 //! Not here: what any of the parts does.
 
 mod answering;
+mod listening;
 mod policy;
 mod reporting;
 mod restore;
@@ -22,8 +23,8 @@ mod sockets;
 mod workers;
 
 use crate::clock;
+use crate::config::Config;
 use crate::config::interfaces::Interfaces;
-use crate::config::{Config, ZoneConfig};
 use crate::control::status::{self, ClusterStatus};
 use crate::nameserver::{Nameserver, query};
 use crate::notify_out::NotifyOut;
@@ -40,6 +41,7 @@ use crate::store::log::LogStore;
 use crate::store::zones::ZoneStore;
 use crate::zone::{Zone, Zones};
 use arc_swap::ArcSwap;
+use listening::Listening;
 use reporting::Reported;
 use seed::{Seeded, Seeder, Standing};
 use sockets::Sockets;
@@ -94,9 +96,6 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
-    /// No address of this machine matches `listen-on`.
-    #[error("no address to listen on: check listen-on and listen-on-v6")]
-    NoAddress,
     /// The cluster's secret is too short.
     #[error("the cluster's secret is too short")]
     Secret,
@@ -290,23 +289,36 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
             clock::unix_secs,
         ))
     };
+    let config = Arc::new(config);
     let (stop, stopped) = watch::channel(false);
     let _guard = runtime.enter();
     let service = tcp::Service { nameserver, zones: zones.clone(), policy: Arc::clone(&policy) };
     let workers = Arc::new(Mutex::new(None));
+    let listening = Listening {
+        config: Arc::clone(&config),
+        overrides: overrides.clone(),
+        served: sockets.dns,
+        interfaces,
+        workers: Arc::clone(&workers),
+        policy: Arc::clone(&policy),
+    };
     runtime.spawn({
         let (workers, stopped, status) = (Arc::clone(&workers), stopped.clone(), driver.status().clone());
         let (limits, connections_max) = (policy::tcp(&config), config.options.tcp_clients as usize);
         async move {
             answering::may_answer(status).await;
-            // Under the lock, so that a node which is stopped right now does not start its workers afterwards.
-            let mut slot = workers.lock().unwrap_or_else(PoisonError::into_inner);
-            if !*stopped.borrow() {
+            {
+                // Under the lock, so that a node which is stopped right now does not start its workers afterwards.
+                let mut slot = workers.lock().unwrap_or_else(PoisonError::into_inner);
+                if *stopped.borrow() {
+                    return;
+                }
                 match Workers::start(sockets.udp, sockets.tcp, service, limits, connections_max) {
                     Ok(workers) => *slot = Some(workers),
                     Err(error) => abort_process(&format!("cannot answer: {error}")),
                 }
             }
+            listening.follow(stopped).await;
         }
     });
     let configured = config.zones.iter().map(|zone| zone.name.clone()).collect();
@@ -337,7 +349,7 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         proposer: driver.proposer().clone(),
         standing: standing(driver.status().clone()),
     };
-    runtime.spawn(seed_all(config.zones, seeder));
+    runtime.spawn(seed_all(config, seeder));
     Ok(Running {
         driver: Some(driver),
         workers,
@@ -431,20 +443,21 @@ async fn notify_while_leading(notify: NotifyOut, mut driver: watch::Receiver<Sta
 const SEEDED_AT_ONCE: usize = 8;
 
 /// Sees to all configured zones and says when they are served.
-async fn seed_all(configured: Vec<ZoneConfig>, seeder: Seeder) {
-    let (seeder, mut waiting) = (Arc::new(seeder), configured.into_iter());
+async fn seed_all(config: Arc<Config>, seeder: Seeder) {
+    let (seeder, mut waiting) = (Arc::new(seeder), 0..config.zones.len());
     let mut under_way = JoinSet::new();
     loop {
         while under_way.len() < SEEDED_AT_ONCE
-            && let Some(zone) = waiting.next()
+            && let Some(index) = waiting.next()
         {
-            let seeder = Arc::clone(&seeder);
-            under_way.spawn(async move { (seeder.seed(&zone).await, zone) });
+            let (seeder, config) = (Arc::clone(&seeder), Arc::clone(&config));
+            under_way.spawn(async move { (seeder.seed(&config.zones[index]).await, index) });
         }
         let Some(ended) = under_way.join_next().await else { break };
         match ended.expect("seeding does not panic") {
-            (Seeded::Served, zone) => {
-                tracing::info!("zone {}/IN: loaded serial {}", zone.name.undotted(), seeder.serial(&zone));
+            (Seeded::Served, index) => {
+                let zone = &config.zones[index];
+                tracing::info!("zone {}/IN: loaded serial {}", zone.name.undotted(), seeder.serial(zone));
             }
             // What is wrong with it has been said.
             (Seeded::NotLoaded, _) => {}

@@ -115,6 +115,19 @@ pub(super) fn tcp(config: &Config) -> tcp::Limits {
     }
 }
 
+/// The same when the interfaces are others: what is remembered of clients stays.
+pub(super) fn nameserver_after(before: &Policy, config: &Config, interfaces: &Interfaces) -> Policy {
+    let mut policy = nameserver(config, interfaces);
+    policy.cookies = before.cookies.clone();
+    policy.chaos_rate_limit.clone_from(&before.chaos_rate_limit);
+    if let (Some(limiter), Some(old)) = (&policy.rate_limit, &before.rate_limit)
+        && limiter.exempts_the_same(old)
+    {
+        policy.rate_limit = Some(Arc::clone(old));
+    }
+    policy
+}
+
 /// Nobody may know which accounts of rate limits share a place.
 fn random_keys() -> (u64, u64) {
     (clock::random_u64(), clock::random_u64())

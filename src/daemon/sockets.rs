@@ -26,36 +26,18 @@ impl Sockets {
         interfaces: &Interfaces,
     ) -> Result<Sockets, StartError> {
         raise_descriptor_limit();
-        let port = overrides.port.unwrap_or(config.options.port);
-        let mut dns = Vec::new();
-        if overrides.family != Family::V6 {
-            dns.extend(acl::listen_addresses(&config.options.listen_on, acl::Family::V4, port, interfaces));
-        }
-        if overrides.family != Family::V4 {
-            dns.extend(acl::listen_addresses(
-                &config.options.listen_on_v6,
-                acl::Family::V6,
-                port,
-                interfaces,
-            ));
-        }
+        let dns = dns_addresses(config, overrides, interfaces);
         if dns.is_empty() {
-            return Err(StartError::NoAddress);
+            // BIND: it goes on, and listens once there is one.
+            tracing::warn!(target: "network", "not listening on any interfaces");
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = overrides.workers.unwrap_or(cores);
+        let workers = worker_count(overrides);
+        let (mut udp, mut tcp) = (sets(workers), sets(workers));
         for address in &dns {
-            // Sockets of workers share their port, and would share it with another server, too.
-            tcp::probe(*address).map_err(listen_error(*address, "TCP"))?;
-        }
-        let queue = config.options.tcp_listen_queue;
-        let (mut udp, mut tcp) = (Vec::new(), Vec::new());
-        for _ in 0..workers {
-            let bind = |address: &SocketAddr| udp::bind(*address).map_err(listen_error(*address, "UDP"));
-            udp.push(dns.iter().map(bind).collect::<Result<_, _>>()?);
-            let bind =
-                |address: &SocketAddr| tcp::bind(*address, queue).map_err(listen_error(*address, "TCP"));
-            tcp.push(dns.iter().map(bind).collect::<Result<_, _>>()?);
+            let bound = AddressSockets::bind(*address, workers, config.options.tcp_listen_queue)
+                .map_err(|(what, source)| StartError::Listen { address: *address, what, source })?;
+            udp.iter_mut().zip(bound.udp).for_each(|(set, socket)| set.push(socket));
+            tcp.iter_mut().zip(bound.tcp).for_each(|(set, listener)| set.push(listener));
         }
         let listen = |address, what| TcpListener::bind(address).map_err(listen_error(address, what));
         let mut statistics = Vec::new();
@@ -68,6 +50,57 @@ impl Sockets {
             cluster.and_then(|cluster| cluster.members.iter().find(|member| member.id == cluster.node_id));
         let cluster = own.map(|own| listen(SocketAddr::new(own.address, own.port), "cluster")).transpose()?;
         Ok(Sockets { dns, udp, tcp, cluster, statistics })
+    }
+}
+
+fn sets<T>(count: usize) -> Vec<Vec<T>> {
+    std::iter::repeat_with(Vec::new).take(count).collect()
+}
+
+/// How many workers there are: as many as processors, if nothing else is said.
+pub(super) fn worker_count(overrides: &Overrides) -> usize {
+    overrides.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Where queries are to be answered: the addresses of `interfaces` that `listen-on` and `listen-on-v6` ask for.
+pub(super) fn dns_addresses(
+    config: &Config,
+    overrides: &Overrides,
+    interfaces: &Interfaces,
+) -> Vec<SocketAddr> {
+    let options = &config.options;
+    let port = overrides.port.unwrap_or(options.port);
+    let mut addresses = Vec::new();
+    if overrides.family != Family::V6 {
+        addresses.extend(acl::listen_addresses(&options.listen_on, acl::Family::V4, port, interfaces));
+    }
+    if overrides.family != Family::V4 {
+        addresses.extend(acl::listen_addresses(&options.listen_on_v6, acl::Family::V6, port, interfaces));
+    }
+    addresses
+}
+
+/// The sockets for one address, one of each kind for each worker.
+pub(super) struct AddressSockets {
+    pub(super) udp: Vec<UdpSocket>,
+    pub(super) tcp: Vec<TcpListener>,
+}
+
+impl AddressSockets {
+    /// Binds them; if that fails, for which protocol and why.
+    pub(super) fn bind(
+        address: SocketAddr,
+        workers: usize,
+        listen_queue: u32,
+    ) -> Result<AddressSockets, (&'static str, io::Error)> {
+        // Sockets of workers share their port, and would share it with another server, too.
+        tcp::probe(address).map_err(|error| ("TCP", error))?;
+        let udp = (0..workers).map(|_| udp::bind(address)).collect::<io::Result<_>>();
+        let tcp = (0..workers).map(|_| tcp::bind(address, listen_queue)).collect::<io::Result<_>>();
+        Ok(AddressSockets {
+            udp: udp.map_err(|error| ("UDP", error))?,
+            tcp: tcp.map_err(|error| ("TCP", error))?,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::control::status::Counter;
 use crate::server::{tcp, udp};
 use std::io;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,6 +34,19 @@ impl Workers {
         let tcp::Service { nameserver, zones, policy } = service;
         let udp = udp::Workers::start(udp, nameserver, zones, policy)?;
         Ok(Workers { udp, tcp, connections })
+    }
+
+    /// Serves one more address, with a socket of each kind for each worker.
+    pub(super) fn listen(&self, udp: Vec<UdpSocket>, tcp: Vec<TcpListener>) -> io::Result<()> {
+        self.udp.listen(udp)?;
+        self.tcp.listen(tcp);
+        Ok(())
+    }
+
+    /// Serves an address no longer.
+    pub(super) fn stop_listening(&self, address: SocketAddr) {
+        self.udp.stop_listening(address);
+        self.tcp.stop_listening(address);
     }
 
     /// Stops all and waits for them.

@@ -139,6 +139,11 @@ impl Limiter {
         Limiter::new(Class::CH, RateLimit { slip: 0, ..rates }, Acl::none(), keys)
     }
 
+    /// Whether the same clients are exempt from both.
+    pub fn exempts_the_same(&self, other: &Limiter) -> bool {
+        self.exempt == other.exempt
+    }
+
     /// Responses that were not sent.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

@@ -29,6 +29,7 @@ use connections::Slot;
 use desk::Desk;
 use framing::FRAME_BYTES_MAX;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 /// How long to wait when the system has no descriptors or memory for another connection.
@@ -117,8 +119,15 @@ pub fn probe(address: SocketAddr) -> io::Result<()> {
 pub struct Workers {
     threads: Vec<JoinHandle<()>>,
     counters: Vec<Arc<Counters>>,
+    changes: Vec<mpsc::UnboundedSender<Change>>,
     connections: Arc<Connections>,
     stop: watch::Sender<bool>,
+}
+
+/// What happens to the addresses of a worker.
+enum Change {
+    Listen(std::net::TcpListener),
+    StopListening(SocketAddr),
 }
 
 impl Workers {
@@ -133,7 +142,8 @@ impl Workers {
         limits: Limits,
     ) -> io::Result<Workers> {
         let (stop, stopped) = watch::channel(false);
-        let mut workers = Workers { threads: Vec::new(), counters: Vec::new(), connections, stop };
+        let (threads, counters, changes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut workers = Workers { threads, counters, changes, connections, stop };
         for (index, listeners) in listeners.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let worker = Worker::new(service.clone(), Arc::clone(&workers.connections), limits);
@@ -143,10 +153,27 @@ impl Workers {
             };
             workers.counters.push(Arc::clone(&worker.counters));
             let stopped = stopped.clone();
-            let run = move || runtime.block_on(worker.run(listeners, stopped));
+            let (sender, changes) = mpsc::unbounded_channel();
+            workers.changes.push(sender);
+            let run = move || runtime.block_on(worker.run(listeners, changes, stopped));
             workers.threads.push(std::thread::Builder::new().name(format!("tcp-{index}")).spawn(run)?);
         }
         Ok(workers)
+    }
+
+    /// Serves one more address, with a listener for each worker.
+    pub fn listen(&self, listeners: Vec<std::net::TcpListener>) {
+        for (worker, listener) in self.changes.iter().zip(listeners) {
+            // A worker that is gone serves nothing.
+            let _ = worker.send(Change::Listen(listener));
+        }
+    }
+
+    /// Accepts no more connections at an address; those that are there go on.
+    pub fn stop_listening(&self, address: SocketAddr) {
+        for worker in &self.changes {
+            let _ = worker.send(Change::StopListening(address));
+        }
     }
 
     /// The counters of each worker.
@@ -200,12 +227,38 @@ impl Worker {
 
     /// Serves the listeners until `stopped` turns true or its sender is gone; then gives connections their time to
     /// end.
-    async fn run(self: Arc<Worker>, listeners: Vec<TcpListener>, stopped: watch::Receiver<bool>) {
+    async fn run(
+        self: Arc<Worker>,
+        listeners: Vec<TcpListener>,
+        mut changes: mpsc::UnboundedReceiver<Change>,
+        stopped: watch::Receiver<bool>,
+    ) {
         // Nothing is ever sent: the channel closes when the last connection is gone.
         let (alive, mut ended) = mpsc::channel(1);
         let mut serving = tokio::task::JoinSet::new();
+        let mut served = HashMap::new();
+        let mut serve = |listener: TcpListener, served: &mut HashMap<SocketAddr, AbortHandle>| {
+            let Ok(address) = listener.local_addr() else { return };
+            let task = Arc::clone(&self).serve(listener, stopped.clone(), alive.clone());
+            served.insert(address, serving.spawn(task));
+        };
         for listener in listeners {
-            serving.spawn(Arc::clone(&self).serve(listener, stopped.clone(), alive.clone()));
+            serve(listener, &mut served);
+        }
+        let mut stop = stopped.clone();
+        loop {
+            tokio::select! {
+                Some(change) = changes.recv() => match change {
+                    Change::Listen(listener) => match TcpListener::from_std(listener) {
+                        Ok(listener) => serve(listener, &mut served),
+                        Err(error) => tracing::error!("TCP connections cannot be accepted: {error}"),
+                    },
+                    Change::StopListening(address) => {
+                        served.remove(&address).iter().for_each(AbortHandle::abort);
+                    }
+                },
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
         }
         while serving.join_next().await.is_some() {}
         drop(alive);

@@ -7,7 +7,8 @@
 //!
 //! Invariants: a worker never waits for anything but packets; it holds the zone table, the policy and zone versions
 //! for the time of one batch only, so that an idle worker keeps no old version alive; it writes to no memory that
-//! another worker writes to; a response leaves from the address that was asked, since each address has its socket.
+//! another worker writes to; a response leaves from the address that was asked, since each address has its socket;
+//! addresses come and go without a packet of the others being lost.
 //!
 //! Not here: system calls (`udp_batch`), what is answered (`nameserver::query`).
 
@@ -23,8 +24,8 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -65,7 +66,27 @@ fn add(counter: &AtomicU64, count: u64) {
 pub struct Workers {
     threads: Vec<JoinHandle<()>>,
     counters: Vec<Arc<Counters>>,
+    sockets: Arc<Sockets>,
     stop: Arc<AtomicBool>,
+}
+
+/// The sockets of all workers, which come and go with the addresses of the machine.
+struct Sockets {
+    /// Grows with every change. A worker looks at it between two batches.
+    version: AtomicU64,
+    /// A set for each worker.
+    sets: Mutex<Vec<Vec<Listener>>>,
+}
+
+impl Sockets {
+    fn change(&self, change: impl FnMut(&mut Vec<Listener>)) {
+        self.sets.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(change);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn of_worker(&self, index: usize) -> Vec<Listener> {
+        self.sets.lock().unwrap_or_else(PoisonError::into_inner).get(index).cloned().unwrap_or_default()
+    }
 }
 
 impl Workers {
@@ -80,13 +101,20 @@ impl Workers {
         policy: Arc<ArcSwap<Policy>>,
     ) -> io::Result<Workers> {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut workers = Workers { threads: Vec::new(), counters: Vec::new(), stop: Arc::clone(&stop) };
-        for (index, sockets) in sockets.into_iter().enumerate() {
-            let listeners = sockets
-                .into_iter()
-                .map(|socket| Ok(Listener { local: socket.local_addr()?, socket: Arc::new(socket) }));
+        let sets = sockets.into_iter().map(|set| set.into_iter().map(Listener::new).collect());
+        let sets = sets.collect::<io::Result<Vec<_>>>()?;
+        let count = sets.len();
+        let sockets = Arc::new(Sockets { version: AtomicU64::new(0), sets: Mutex::new(sets) });
+        let mut workers = Workers {
+            threads: Vec::new(),
+            counters: Vec::new(),
+            sockets: Arc::clone(&sockets),
+            stop: Arc::clone(&stop),
+        };
+        for index in 0..count {
             let worker = Worker {
-                listeners: listeners.collect::<io::Result<_>>()?,
+                index,
+                sockets: Arc::clone(&sockets),
                 nameserver: Arc::clone(&nameserver),
                 zones: zones.clone(),
                 policy: Arc::clone(&policy),
@@ -99,6 +127,22 @@ impl Workers {
             workers.threads.push(thread);
         }
         Ok(workers)
+    }
+
+    /// Serves one more address, with a socket for each worker.
+    ///
+    /// # Errors
+    /// A socket without an address.
+    pub fn listen(&self, sockets: Vec<UdpSocket>) -> io::Result<()> {
+        let listeners = sockets.into_iter().map(Listener::new).collect::<io::Result<Vec<_>>>()?;
+        let mut listeners = listeners.into_iter();
+        self.sockets.change(|set| set.extend(listeners.next()));
+        Ok(())
+    }
+
+    /// Serves an address no longer.
+    pub fn stop_listening(&self, address: SocketAddr) {
+        self.sockets.change(|set| set.retain(|listener| listener.local != address));
     }
 
     /// The counters of each worker.
@@ -142,13 +186,21 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+#[derive(Clone)]
 struct Listener {
     socket: Arc<UdpSocket>,
     local: SocketAddr,
 }
 
+impl Listener {
+    fn new(socket: UdpSocket) -> io::Result<Listener> {
+        Ok(Listener { local: socket.local_addr()?, socket: Arc::new(socket) })
+    }
+}
+
 struct Worker {
-    listeners: Vec<Listener>,
+    index: usize,
+    sockets: Arc<Sockets>,
     nameserver: Arc<Nameserver>,
     zones: Zones,
     policy: Arc<ArcSwap<Policy>>,
@@ -170,19 +222,28 @@ impl Worker {
             outputs: udp_batch::outputs(),
             workspace: Workspace::new(BATCH_MAX),
         };
-        let descriptors: Vec<BorrowedFd<'_>> =
-            self.listeners.iter().map(|listener| listener.socket.as_fd()).collect();
-        let mut readable = vec![true; descriptors.len()];
         while !self.stop.load(Ordering::Relaxed) {
+            // The version first: sockets that change in between are looked at once more.
+            let version = self.sockets.version.load(Ordering::Acquire);
+            self.attend(&self.sockets.of_worker(self.index), version, &mut buffers);
+        }
+    }
+
+    /// Serves these sockets until there is another version of them.
+    fn attend(&self, listeners: &[Listener], version: u64, buffers: &mut Buffers) {
+        let descriptors: Vec<BorrowedFd<'_>> =
+            listeners.iter().map(|listener| listener.socket.as_fd()).collect();
+        let mut readable = vec![true; descriptors.len()];
+        while !self.stop.load(Ordering::Relaxed) && self.sockets.version.load(Ordering::Relaxed) == version {
             // With one socket, receiving is waiting.
             if descriptors.len() != 1
                 && let Err(error) = udp_batch::wait(&descriptors, IDLE_WAIT, &mut readable)
             {
                 give_way(&error);
             }
-            for (listener, _) in self.listeners.iter().zip(&readable).filter(|(_, readable)| **readable) {
+            for (listener, _) in listeners.iter().zip(&readable).filter(|(_, readable)| **readable) {
                 match buffers.inputs.receive(listener.socket.as_fd()) {
-                    Ok(count) => self.serve(listener, count, &mut buffers),
+                    Ok(count) => self.serve(listener, count, buffers),
                     Err(error) => give_way(&error),
                 }
             }
@@ -300,6 +361,41 @@ mod tests {
         let mut writer = Writer::new(512);
         writer.question(&name.parse().unwrap(), RrType::A, qclass).unwrap();
         writer.finish(&Header::request(id, Opcode::QUERY))
+    }
+
+    #[test]
+    fn addresses_come_and_go_while_others_are_served() {
+        let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let stays = first.local_addr().unwrap();
+        let (zones, policy) = (zones(), Arc::new(ArcSwap::from_pointee(Policy::default())));
+        let nameserver = Arc::new(Nameserver::new(
+            zones.clone(),
+            Arc::clone(&policy),
+            answerer(zones.clone(), Arc::clone(&policy), || 1_800_000_000),
+            Box::new(Err),
+            || 1_800_000_000,
+        ));
+        let workers = Workers::start(vec![vec![first]], nameserver, zones, policy).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let ask = |address: SocketAddr| {
+            let mut buffer = [0; 512];
+            client.send_to(&query(7, "www.example.", Class::IN), address).unwrap();
+            assert_eq!(client.recv_from(&mut buffer).unwrap().1, address);
+        };
+        ask(stays);
+        let comes = SocketAddr::new("127.0.0.2".parse().unwrap(), stays.port());
+        for _ in 0..2 {
+            workers.listen(vec![bind(comes).unwrap()]).unwrap();
+            ask(comes);
+            ask(stays);
+            workers.stop_listening(comes);
+            // The worker drops its socket when it looks; then nobody else has it.
+            while std::net::UdpSocket::bind(comes).is_err() {
+                std::thread::yield_now();
+            }
+            ask(stays);
+        }
     }
 
     #[test]

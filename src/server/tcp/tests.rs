@@ -24,6 +24,7 @@ struct Running {
     address: SocketAddr,
     connections: Arc<Connections>,
     counters: Arc<Counters>,
+    changes: mpsc::UnboundedSender<Change>,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
     proposals: mpsc::UnboundedReceiver<Proposal>,
@@ -78,8 +79,9 @@ async fn start_with(limits: Limits, connections_max: usize) -> Running {
     let worker = Worker::new(service, Arc::clone(&connections), limits);
     let counters = Arc::clone(&worker.counters);
     let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(worker.run(vec![listener], stopped));
-    Running { address, connections, counters, stop, task, proposals }
+    let (changes, changed) = mpsc::unbounded_channel();
+    let task = tokio::spawn(worker.run(vec![listener], changed, stopped));
+    Running { address, connections, counters, changes, stop, task, proposals }
 }
 
 fn request(id: u16, opcode: Opcode, qtype: RrType) -> Vec<u8> {
@@ -128,6 +130,28 @@ async fn requests_in_any_portions_are_answered() {
         let message = receive(&mut stream).await.expect("a response");
         assert_eq!((message.header.id, message.header.rcode), (id, rcode));
     }
+}
+
+#[tokio::test]
+async fn addresses_come_and_go_and_leave_the_connections_they_have() {
+    let running = start(Limits::default()).await;
+    let comes = std::net::SocketAddr::new("127.0.0.2".parse().expect("an address"), running.address.port());
+    let listener = bind(comes, 64).expect("the same port at another address");
+    assert!(running.changes.send(Change::Listen(listener)).is_ok());
+    let mut stream = TcpStream::connect(comes).await.expect("the socket is bound");
+    let mut ask = async |id: u16| {
+        stream.write_all(&request(id, Opcode::QUERY, RrType::A)).await.expect("open");
+        assert_eq!(receive(&mut stream).await.expect("a response").header.id, id);
+    };
+    ask(1).await;
+    assert!(running.changes.send(Change::StopListening(comes)).is_ok());
+    while std::net::TcpListener::bind(comes).is_err() && TcpStream::connect(comes).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    ask(2).await;
+    let mut other = connect(&running).await;
+    other.write_all(&request(3, Opcode::QUERY, RrType::A)).await.expect("open");
+    assert_eq!(receive(&mut other).await.expect("a response").header.id, 3);
 }
 
 #[tokio::test]
