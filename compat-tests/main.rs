@@ -18,6 +18,7 @@ mod explain;
 mod formats;
 mod fuzz;
 mod group_commit;
+mod logging;
 mod man;
 mod outside;
 mod rrtypes;

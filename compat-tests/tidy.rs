@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The modules of the library from the bottom up. A module imports only what stands before it.
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 15] = [
     "dns",
     "clock",
     "zone",
     "zonefile",
     "config",
+    "logging",
     "store",
     "replication",
     "nameserver",

@@ -120,6 +120,8 @@ pub struct Named {
     /// Whether every zone is expected to load: otherwise a node never says that it is ready.
     loads_all: bool,
     arguments: Vec<String>,
+    /// `-g`: everything is logged to standard error. `-f`: where the configuration says.
+    mode: &'static str,
 }
 
 impl Named {
@@ -181,6 +183,7 @@ impl Named {
             origins,
             loads_all: zones.iter().all(|zone| zone.is_loadable),
             arguments: Vec::new(),
+            mode: "-g",
         }
     }
 
@@ -195,6 +198,16 @@ impl Named {
     pub fn with_arguments(mut self, arguments: &[&str]) -> Named {
         self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
         self
+    }
+
+    /// The same server, logging where its configuration says.
+    pub fn logging_as_configured(self) -> Named {
+        Named { mode: "-f", ..self }
+    }
+
+    /// The contents of a file in its directory; empty if there is none.
+    pub fn file(&self, name: &str) -> String {
+        process::read_log(&self.directory.join(name))
     }
 
     /// The same server with more statements in its options.
@@ -216,8 +229,8 @@ impl Named {
         assert!(self.process.is_none(), "{} already runs", self.label);
         let trimaran = env!("CARGO_BIN_EXE_trimaran");
         let program: &[&str] = match self.program {
-            Program::Bind => &["named", "-g"],
-            Program::Trimaran => &[trimaran, "named", "-g"],
+            Program::Bind => &["named", self.mode],
+            Program::Trimaran => &[trimaran, "named", self.mode],
         };
         let words: Vec<&str> = tracer.iter().chain(program).copied().collect();
         let mut command = Command::new(words[0]);

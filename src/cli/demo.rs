@@ -5,11 +5,11 @@
 //! stdin: "kill 2", "start 2", "quit"; Ctrl-C ends it
 //! ```
 
-use crate::cli::logging::{self, Destination};
 use crate::config;
 use crate::control::status::ClusterStatus;
 use crate::daemon::{self, Hangup, Overrides, Running};
 use crate::dns::Name;
+use crate::logging::{self, Fallback, Setup};
 use crate::store::{self, DirectoryLock};
 use crate::zone::check;
 use crate::{clock, zonefile};
@@ -76,7 +76,15 @@ enum DemoError {
 
 /// Runs the demo until Ctrl-C, SIGTERM or `quit`; the exit code.
 pub fn demo(arguments: &Demo) -> i32 {
-    logging::start(Destination::Stderr, 0);
+    let setup = Setup {
+        fallback: Fallback::Stderr,
+        debug_level: 0,
+        logging: None,
+        directory: Path::new("."),
+        owner: None,
+    };
+    // Standard error needs no opening.
+    let _ = logging::start(setup);
     // First of all, so that a Ctrl-C while the nodes start leaves nothing behind, either.
     let inputs = inputs();
     match prepare(arguments).and_then(|mut cluster| {

@@ -14,7 +14,6 @@ pub mod explain;
 pub mod getopt;
 pub mod help;
 pub mod journalprint;
-pub mod logging;
 pub mod named;
 mod number;
 

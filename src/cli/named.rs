@@ -1,9 +1,9 @@
 //! `named`: the server, with the options of BIND's named 9.18.
 
 use super::getopt::{Options, Step};
-use super::logging::{self, Destination};
 use crate::config::{self, Config};
 use crate::daemon::{self, Family, Overrides};
+use crate::logging::{self, Fallback, Setup};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -159,16 +159,9 @@ fn serve(arguments: &Arguments) -> i32 {
         eprintln!("named: cannot go to the background: {error}");
         return 1;
     }
-    let destination = match (&arguments.log_file, arguments.mode) {
-        (Some(path), Mode::Foreground | Mode::Background) => Destination::file(path),
-        _ => Ok(Destination::Stderr),
-    };
-    match destination {
-        Ok(destination) => logging::start(destination, arguments.debug_level),
-        Err(error) => {
-            eprintln!("named: cannot open the log file: {error}");
-            return 1;
-        }
+    if let Err((path, error)) = start_logging(arguments, &config) {
+        eprintln!("named: cannot open the log file {}: {error}", path.display());
+        return 1;
     }
     let overrides = Overrides {
         port: arguments.port,
@@ -184,6 +177,23 @@ fn serve(arguments: &Arguments) -> i32 {
             1
         }
     }
+}
+
+fn start_logging(arguments: &Arguments, config: &Config) -> Result<(), (PathBuf, std::io::Error)> {
+    let is_stderr = arguments.mode == Mode::ForegroundStderr;
+    let fallback = match arguments.log_file.as_ref().filter(|_| !is_stderr) {
+        Some(path) => Fallback::file(path).map_err(|error| (path.clone(), error))?,
+        None => Fallback::Stderr,
+    };
+    let user = arguments.user.as_ref().and_then(|user| nix::unistd::User::from_name(user).ok().flatten());
+    logging::start(Setup {
+        fallback,
+        debug_level: arguments.debug_level,
+        // BIND: with -g everything goes to standard error, whatever the configuration says.
+        logging: config.logging.as_ref().filter(|_| !is_stderr),
+        directory: config.options.directory.as_deref().unwrap_or(Path::new(".")),
+        owner: user.map(|user| (user.uid.as_raw(), user.gid.as_raw())),
+    })
 }
 
 /// Reads the configuration; errors and warnings go to standard error, `file:line: text`.

@@ -14,11 +14,12 @@
 //! Not here: opening sockets (`server`), deciding about clients (`nameserver::acl`), loading zone files
 //! (`zonefile`). Relative paths stay relative to [`Options::directory`]; [`Config::path`] completes them.
 //!
-//! Caveats: no views, no secondary zones, no TLS; `logging` and `controls` are read and checked but do nothing.
+//! Caveats: no views, no secondary zones, no TLS; `controls` is read and checked but does nothing.
 
 pub mod acl;
 pub mod diagnostic;
 pub mod interfaces;
+pub mod logging;
 pub mod model;
 pub mod statement_table;
 pub mod statements;

@@ -5,6 +5,7 @@
 
 use super::acl::MatchList;
 use super::diagnostic::Position;
+use super::logging::Logging;
 use crate::dns::{Class, Name, tsig};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +22,8 @@ pub struct Config {
     pub zones: Vec<ZoneConfig>,
     /// The `cluster` statement; without one this node is a cluster of one.
     pub cluster: Option<ClusterConfig>,
+    /// The `logging` statement.
+    pub logging: Option<Logging>,
     /// Where to serve the HTTP status.
     pub statistics_channels: Vec<StatisticsChannel>,
 }
@@ -90,6 +93,8 @@ pub struct Options {
     pub automatic_interface_scan: bool,
     /// How often to look for addresses that have come or gone, in seconds; 0 = never.
     pub interface_interval_secs: u32,
+    /// Whether each query is logged. BIND: `querylog`.
+    pub query_log: bool,
     /// How many records a transfer message carries.
     pub transfer_format: TransferFormat,
     /// The NSID, and the answer to `id.server`.
@@ -130,6 +135,7 @@ impl Default for Options {
             rate_limit: None,
             automatic_interface_scan: true,
             interface_interval_secs: 3600,
+            query_log: false,
             transfer_format: TransferFormat::ManyAnswers,
             server_id: Identity::None,
             hostname: Identity::Default,

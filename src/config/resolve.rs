@@ -9,7 +9,7 @@ use super::model::{Config, StatisticsChannel};
 use super::options::{self, Defaults};
 use super::tree::{Entry, Map};
 use super::values::{Located, Value};
-use super::{acl::MatchList, announce, cluster, zones};
+use super::{acl::MatchList, announce, cluster, logging, zones};
 use std::net::SocketAddr;
 
 /// Port of a statistics channel that names none.
@@ -55,12 +55,14 @@ pub(super) fn config(map: &Map, port_override: Option<u16>, findings: &mut Findi
     let options_map = map.get("options").and_then(Entry::map).unwrap_or(&empty);
     let mut options = options::server(options_map, &mut definitions, findings);
     options.port = port_override.unwrap_or(options.port);
+    let logging = logging::logging(map);
+    options.query_log = logging::query_log(options_map, logging.as_ref());
     let defaults = Defaults { options: options_map, port: options.port };
     options::check_defaults(&defaults, &mut definitions, findings);
     let zones = zones::zones(map, &defaults, &mut definitions, findings);
     let statistics_channels = statistics_channels(map, &mut definitions, findings);
     let cluster = map.get("cluster").and_then(|entry| cluster::cluster(entry, findings));
-    Config { options, keys: definitions.into_keys(), zones, cluster, statistics_channels }
+    Config { options, keys: definitions.into_keys(), zones, cluster, logging, statistics_channels }
 }
 
 fn statistics_channels(

@@ -278,7 +278,8 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
     let driver =
         driver::start(driver_config(&config, sockets.cluster)?, stores, machine, Arc::new(abort_process))?;
 
-    let policy = Arc::new(ArcSwap::from_pointee(policy::nameserver(&config, &interfaces)));
+    let policy = policy::with_query_log(&config, policy::nameserver(&config, &interfaces))?;
+    let policy = Arc::new(ArcSwap::from_pointee(policy));
     let nameserver = {
         let proposer = driver.proposer().clone();
         Arc::new(Nameserver::new(

@@ -9,6 +9,7 @@ use crate::nameserver::acl::Acl;
 use crate::nameserver::chaos::Identity;
 use crate::nameserver::cookies::{self, Cookies};
 use crate::nameserver::policy::{Padding, Policy, ZonePolicy};
+use crate::nameserver::query_log::QueryLog;
 use crate::nameserver::rrl::Limiter;
 use crate::nameserver::transfer_out;
 use crate::notify_out;
@@ -16,6 +17,7 @@ use crate::replication::state_machine::Limits;
 use crate::server::tcp;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +74,18 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
         fallback: None,
         ..Policy::default()
     }
+}
+
+/// Starts the query log, if the configuration asks for one.
+///
+/// # Errors
+/// If there can be no thread for it.
+pub(super) fn with_query_log(config: &Config, policy: Policy) -> io::Result<Policy> {
+    if !config.options.query_log {
+        return Ok(policy);
+    }
+    let query_log = Some(Arc::new(QueryLog::start(policy.cookies.clone())?));
+    Ok(Policy { query_log, ..policy })
 }
 
 /// What cookies are made and judged with.

@@ -80,6 +80,7 @@ pub(super) fn status_source(reported: Reported) -> status::StatusSource {
             .into_iter()
             .chain(workers.lock().unwrap_or_else(PoisonError::into_inner).iter().flat_map(Workers::counters))
             .chain(rate_limit_counters(&policy.load()))
+            .chain(query_log_counters(&policy.load()))
             .collect(),
         }
     })
@@ -92,6 +93,16 @@ fn member_status(member: &crate::replication::status::MemberStatus) -> status::M
         connected: member.connected,
         applied_index: member.applied_index,
     }
+}
+
+/// What the query log has left out; nothing if there is none.
+fn query_log_counters(policy: &Policy) -> Option<status::Counter> {
+    policy.query_log.as_ref().map(|log| status::Counter {
+        name: "query_log_dropped",
+        help: "Queries without a line in the log, because it was behind.",
+        value: log.dropped(),
+        label: None,
+    })
 }
 
 /// What the rate limits have kept from being sent, by class; nothing of a class without a limit.

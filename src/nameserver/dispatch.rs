@@ -150,6 +150,11 @@ impl Nameserver {
         client: &Client,
         policy: &Policy,
     ) -> Action {
+        if let (Some(log), Some(question)) = (&policy.query_log, message.question())
+            && is_unusual(question)
+        {
+            log.note(packet, client, envelope.key());
+        }
         if matches!(message.question(), Some(question) if matches!(question.qtype, RrType::AXFR | RrType::IXFR))
         {
             return match self.transfer(&mut envelope, message, client, policy) {
@@ -257,6 +262,12 @@ fn check_form(message: &Message, cookie: CookieState) -> Result<(), Rcode> {
     Ok(())
 }
 
+/// Whether a query is for something else than the answers of `query`, which notes all others.
+fn is_unusual(question: &Question) -> bool {
+    let is_other_type = matches!(question.qtype, RrType::AXFR | RrType::IXFR | RrType::TKEY);
+    question.qclass == Class::CH || question.qclass == Class::IN && is_other_type
+}
+
 /// The packet as it was before it was signed.
 fn without_tsig(packet: &[u8], message: &Message) -> Option<Vec<u8>> {
     let mut unsigned = packet.get(..message.tsig_offset?)?.to_vec();
@@ -275,19 +286,19 @@ fn log_failure(envelope: &Envelope, failure: &tsig::Failure) {
         _ => "FORMERR",
     };
     match failure.key_name() {
-        Some(key) => tracing::info!(
+        Some(key) => tracing::error!(
             target: "security",
             "{envelope}: request has invalid signature: TSIG {}: tsig verify failure ({error})",
             key.undotted()
         ),
-        None => tracing::info!(target: "security", "{envelope}: request has invalid signature ({error})"),
+        None => tracing::error!(target: "security", "{envelope}: request has invalid signature ({error})"),
     }
 }
 
 fn log_denied(envelope: &Envelope, question: &Question) {
     let zone = question.name.undotted();
     let kind = if question.qtype == RrType::AXFR { "AXFR" } else { "IXFR" };
-    tracing::info!(target: "xfer-out", "{envelope} ({zone}): zone transfer '{zone}/{kind}/IN' denied");
+    tracing::error!(target: "security", "{envelope} ({zone}): zone transfer '{zone}/{kind}/IN' denied");
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod nsec3;
 pub mod policy;
 mod proof;
 pub mod query;
+pub mod query_log;
 mod request;
 pub mod rrl;
 pub mod transfer_out;

@@ -5,6 +5,7 @@
 use super::acl::Acl;
 use super::chaos::Identity;
 use super::cookies::{CookieState, Cookies};
+use super::query_log::QueryLog;
 use super::request::{Client, Transport};
 use super::rrl::{Judgement, Limiter, Response};
 use super::transfer_out;
@@ -55,6 +56,8 @@ pub struct Policy {
     pub rate_limit: Option<Arc<Limiter>>,
     /// The same of class CH.
     pub chaos_rate_limit: Option<Arc<Limiter>>,
+    /// Where each query is noted; `None`: nowhere. BIND: `querylog`.
+    pub query_log: Option<Arc<QueryLog>>,
     /// What zones without a policy of their own get; `None`: they are not served, whoever holds them.
     pub fallback: Option<ZonePolicy>,
 }
@@ -79,6 +82,7 @@ impl Default for Policy {
             blackhole: Acl::none(),
             rate_limit: None,
             chaos_rate_limit: None,
+            query_log: None,
             fallback: Some(ZonePolicy::default()),
         }
     }

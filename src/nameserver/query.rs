@@ -211,7 +211,12 @@ impl Workspace {
         let mut stages = [Stage::Done(Verdict::Drop); BATCH_MAX];
         for ((request, name), stage) in requests.iter().zip(&mut self.names).zip(&mut stages) {
             *stage = match parse(context, request, name) {
-                Ok(query) => classify(context, request, query, name, &mut loaded),
+                Ok(query) => {
+                    if let Some(log) = &context.policy.query_log {
+                        log.note(request.packet, &request.client, request.key);
+                    }
+                    classify(context, request, query, name, &mut loaded)
+                }
                 Err(verdict) => Stage::Done(verdict),
             };
         }

@@ -401,11 +401,11 @@ impl Messages {
 
     /// How every line about a transfer starts. BIND: what tools look for.
     fn subject(&self) -> String {
-        let Request { client, question, session, .. } = &self.request;
+        let Request { client, header, question, session, .. } = &self.request;
         let zone = question.name.undotted();
         let key = session.as_ref().map(|s| format!("/key {}", s.key_name().undotted())).unwrap_or_default();
-        let (ip, port) = (client.ip(), client.port());
-        format!("client {ip}#{port}{key} ({zone}): transfer of '{zone}/IN': ")
+        let (id, ip, port) = (header.id, client.ip(), client.port());
+        format!("client @{id:#x} {ip}#{port}{key} ({zone}): transfer of '{zone}/IN': ")
     }
 }
 

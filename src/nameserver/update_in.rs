@@ -165,10 +165,22 @@ fn authorise(
         tracing::info!(target: "update-security", "{envelope}: update '{undotted}/IN' denied due to allow-query");
         return Err(Rcode::REFUSED);
     }
-    if !policy.allow_update.allows(client.address.ip(), envelope.key()) {
-        tracing::info!(target: "update-security", "{envelope}: update '{undotted}/IN' denied");
+    let is_allowed = policy.allow_update.allows(client.address.ip(), envelope.key());
+    let verdict = if is_allowed { "approved" } else { "denied" };
+    // BIND: where nobody may ever update, an attempt is no error.
+    let is_never = policy.allow_update.is_none();
+    if let Some(key) = envelope.key().filter(|_| !is_never) {
+        tracing::info!(target: "update-security", "{envelope}: signer \"{}\" {verdict}", key.undotted());
+    }
+    if !is_allowed {
+        if is_never {
+            tracing::info!(target: "update-security", "{envelope}: update '{undotted}/IN' denied");
+        } else {
+            tracing::error!(target: "update-security", "{envelope}: update '{undotted}/IN' denied");
+        }
         return Err(Rcode::REFUSED);
     }
+    tracing::trace!(target: "update-security", "{envelope}: update '{undotted}/IN' approved");
     if zone.contents().is_none() {
         return Err(failed(format_args!("{undotted}: zone not loaded"), Rcode::SERVFAIL));
     }

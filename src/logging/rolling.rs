@@ -1,0 +1,223 @@
+//! A file that is replaced when it has grown too large.
+//!
+//! ```text
+//! increment:  log.1 ─► log.2    log.0 ─► log.1    log ─► log.0    log anew
+//! timestamp:  log ─► log.20261120212000123        log anew, and the oldest removed
+//! ```
+//!
+//! BIND: with `versions` and without `size` it is replaced when the server starts; with `size` and without
+//! `versions` it is no longer written to once it has that size.
+
+use crate::clock;
+use crate::config::logging::{LogFile, Suffix, Versions};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use time::OffsetDateTime;
+
+/// Versions that are renamed one by one: `unlimited` ends somewhere.
+const VERSIONS_MAX: u32 = 10_000;
+/// Digits of a time in a file's name.
+const STAMP_DIGITS: usize = 17;
+
+/// An open file with its limits.
+pub struct RollingFile {
+    limits: LogFile,
+    owner: Option<(u32, u32)>,
+    file: File,
+    bytes: u64,
+}
+
+impl RollingFile {
+    /// Opens the file for appending, replacing what is there if its limits say so. Files that are made belong to
+    /// `owner`, user and group.
+    ///
+    /// # Errors
+    /// What the system says about the file.
+    pub fn open(limits: LogFile, owner: Option<(u32, u32)>) -> io::Result<RollingFile> {
+        let is_full = match fs::metadata(&limits.path) {
+            Ok(found) if !found.is_file() => false,
+            Ok(found) => match limits.bytes_max {
+                Some(most) => found.len() >= most,
+                None => found.len() > 0,
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
+        if is_full && limits.versions != Versions::Never {
+            roll(&limits, clock::now_utc())?;
+        }
+        let (file, bytes) = append(&limits.path, owner)?;
+        Ok(RollingFile { limits, owner, file, bytes })
+    }
+
+    /// Appends bytes; `now` names the old file if it has to give way.
+    ///
+    /// # Errors
+    /// What the system says; the file goes on as it was.
+    pub fn write(&mut self, bytes: &[u8], now: OffsetDateTime) -> io::Result<()> {
+        if self.limits.bytes_max.is_some_and(|most| self.bytes >= most) && !self.replace(now)? {
+            return Ok(());
+        }
+        self.file.write_all(bytes)?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Whether the next write begins a new file.
+    pub fn is_full(&self) -> bool {
+        self.limits.bytes_max.is_some_and(|most| self.bytes >= most)
+            && self.limits.versions != Versions::Never
+    }
+
+    /// Begins a new file; false if there may be none.
+    fn replace(&mut self, now: OffsetDateTime) -> io::Result<bool> {
+        if self.limits.versions == Versions::Never {
+            return Ok(false);
+        }
+        roll(&self.limits, now)?;
+        (self.file, self.bytes) = append(&self.limits.path, self.owner)?;
+        Ok(true)
+    }
+}
+
+fn append(path: &Path, owner: Option<(u32, u32)>) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    let found = file.metadata()?;
+    if let Some((user, group)) = owner.filter(|_| found.is_file()) {
+        // Whoever may not give it away is the one who will write it.
+        let _ = std::os::unix::fs::fchown(&file, Some(user), Some(group));
+    }
+    Ok((file, found.len()))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+/// Makes room for a new file.
+fn roll(limits: &LogFile, now: OffsetDateTime) -> io::Result<()> {
+    let path = &limits.path;
+    let keep = match limits.versions {
+        Versions::Keep(0) => return fs::remove_file(path),
+        Versions::Keep(count) => count.min(VERSIONS_MAX),
+        Versions::Never | Versions::Unlimited => VERSIONS_MAX,
+    };
+    match limits.suffix {
+        Suffix::Increment => {
+            let numbered = |number: u32| with_suffix(path, &number.to_string());
+            let used = (0..keep - 1).take_while(|number| numbered(*number).exists()).count() as u32;
+            for number in (0..used).rev() {
+                fs::rename(numbered(number), numbered(number + 1))?;
+            }
+            fs::rename(path, numbered(0))
+        }
+        Suffix::Timestamp => {
+            remove_oldest(path, keep.saturating_sub(1) as usize)?;
+            let (hour, minute, second, milli) = now.time().as_hms_milli();
+            let (year, month, day) = (now.year(), u8::from(now.month()), now.day());
+            let stamp = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}{milli:03}");
+            fs::rename(path, with_suffix(path, &stamp))
+        }
+    }
+}
+
+/// Keeps the youngest of the files named by time.
+fn remove_oldest(path: &Path, keep: usize) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Ok(());
+    };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut old: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let found = entry?.file_name();
+        let stamp = found.to_str().and_then(|found| found.strip_prefix(name)?.strip_prefix('.'));
+        if stamp.is_some_and(|stamp| stamp.len() == STAMP_DIGITS && stamp.bytes().all(|b| b.is_ascii_digit()))
+        {
+            old.push(folder.join(found));
+        }
+    }
+    old.sort();
+    let excess = old.len().saturating_sub(keep);
+    old.iter().take(excess).try_for_each(fs::remove_file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files of a folder with their contents.
+    fn files(folder: &Path) -> Vec<(String, String)> {
+        let mut found: Vec<(String, String)> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap())
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    fn check(versions: Versions, bytes_max: Option<u64>, suffix: Suffix, expected: &[(&str, &str)]) {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = LogFile { path: folder.path().join("log"), versions, bytes_max, suffix };
+        let at = |second: i64| OffsetDateTime::from_unix_timestamp(1_795_209_600 + second).unwrap();
+        let mut file = RollingFile::open(limits, None).unwrap();
+        for (second, text) in ["aaaa\n", "bbbb\n", "cccc\n", "dddd\n"].iter().enumerate() {
+            file.write(text.as_bytes(), at(second as i64)).unwrap();
+        }
+        let found = files(folder.path());
+        let found: Vec<(&str, &str)> =
+            found.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        assert_eq!(found, expected, "{versions:?} {bytes_max:?} {suffix:?}");
+    }
+
+    #[test]
+    fn a_file_gives_way_when_it_is_full_and_so_many_are_kept() {
+        let (increment, timestamp) = (Suffix::Increment, Suffix::Timestamp);
+        check(
+            Versions::Keep(2),
+            Some(5),
+            increment,
+            &[("log", "dddd\n"), ("log.0", "cccc\n"), ("log.1", "bbbb\n")],
+        );
+        check(Versions::Keep(1), Some(6), increment, &[("log", "cccc\ndddd\n"), ("log.0", "aaaa\nbbbb\n")]);
+        check(Versions::Keep(0), Some(5), increment, &[("log", "dddd\n")]);
+        let all = [("log", "dddd\n"), ("log.0", "cccc\n"), ("log.1", "bbbb\n"), ("log.2", "aaaa\n")];
+        check(Versions::Unlimited, Some(1), increment, &all);
+        let named =
+            [("log", "dddd\n"), ("log.20261120212002000", "bbbb\n"), ("log.20261120212003000", "cccc\n")];
+        check(Versions::Keep(2), Some(5), timestamp, &named);
+    }
+
+    #[test]
+    fn without_versions_a_full_file_is_no_longer_written_to() {
+        check(Versions::Never, Some(6), Suffix::Increment, &[("log", "aaaa\nbbbb\n")]);
+        check(Versions::Never, None, Suffix::Increment, &[("log", "aaaa\nbbbb\ncccc\ndddd\n")]);
+        check(Versions::Keep(3), None, Suffix::Increment, &[("log", "aaaa\nbbbb\ncccc\ndddd\n")]);
+    }
+
+    #[test]
+    fn versions_without_a_size_give_way_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let limits = LogFile {
+            path: path.clone(),
+            versions: Versions::Keep(2),
+            bytes_max: None,
+            suffix: Suffix::Increment,
+        };
+        for text in ["1", "2", "3", "4"] {
+            let mut file = RollingFile::open(limits.clone(), None).unwrap();
+            file.write(text.as_bytes(), OffsetDateTime::UNIX_EPOCH).unwrap();
+        }
+        let expected =
+            [("log", "4"), ("log.0", "3"), ("log.1", "2")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(files(folder.path()), expected);
+    }
+}
