@@ -184,8 +184,8 @@ fn configuration(input: &[u8]) -> Result<Work, String> {
     }
     let canonical = reading.canonical(Secrets::Shown);
     // BIND: does not escape what it prints, so a name that ends in a backslash cannot be read back; nor can `geoip`;
-    // and the braces of `dyndb` get more blanks each time.
-    let is_repeatable = !canonical.contains('\\') && !canonical.contains("dyndb ");
+    // and the braces of `dyndb` and `dnsrps-options` get more blanks each time.
+    let is_repeatable = !["\\", "dyndb ", "dnsrps-options "].iter().any(|part| canonical.contains(part));
     if reading.is_valid() && is_repeatable && !String::from_utf8_lossy(input).contains("geoip") {
         let copy = config::read_text("copy", canonical.as_bytes(), Default::default());
         if !copy.is_valid() || copy.canonical(Secrets::Shown) != canonical {

@@ -35,7 +35,7 @@ const RULES: [Rule; 7] = [
     ("a buffer's address", without_buffer),
     ("a line of `master.c`", without_date),
     ("more than 8 KiB", cut),
-    ("RDATA of more than 65,535 octets", without_space),
+    ("RDATA of more than 65,512 octets", without_space),
     ("octets that are no UTF-8", without_octets),
     ("`; resign=`", without_time),
     ("an owner that is written in several ways", |line| Some(line.to_ascii_lowercase())),

@@ -358,7 +358,7 @@ fn parse_plain(text: &[u8], origin: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
 }
 
 /// Reads what follows a backslash: three digits up to 255, or any other character (RFC 1035 §5.1).
-pub fn unescape(text: &[u8], at: &mut usize) -> Option<u8> {
+fn unescape(text: &[u8], at: &mut usize) -> Option<u8> {
     let first = *text.get(*at)?;
     if !first.is_ascii_digit() {
         *at += 1;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Check;
 use super::RecordRef;
-use super::diagnostics::{Kind, Place, Severity};
+use super::diagnostics::{Kind, Place, Severity, quoted};
 use super::hostname::{self, has_form};
 use super::lexer::Line;
 use super::reader::{File, GiveUp, Head, Reader, Step};
@@ -68,7 +68,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         }
         let target = self.token(file, line, index)?;
         if is_address(target) {
-            let kind = Kind::NsIsAddress(String::from_utf8_lossy(target).into_owned());
+            let kind = Kind::NsIsAddress(quoted(target));
             self.report(file, line.on_first_line(index), severity(self.options.check_ns), kind);
         }
         Ok(())
@@ -98,8 +98,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
                 if self.options.check_mx == Check::Fail {
                     return fail("MX is an address");
                 }
-                let text = String::from_utf8_lossy(token.text).into_owned();
-                self.warn(file, place, Kind::MxIsAddress(text));
+                self.warn(file, place, Kind::MxIsAddress(quoted(token.text)));
             }
             if self.options.check_names == Check::Ignore {
                 continue;

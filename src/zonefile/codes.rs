@@ -17,7 +17,8 @@ impl Kind {
             | Kind::Generate(reason)
             | Kind::Raw(reason)
             | Kind::RawFormat(reason)
-            | Kind::Conflict { reason, .. } => return Cow::Owned(kebab_case(reason)),
+            | Kind::Conflict { reason, .. }
+            | Kind::RawConflict { reason, .. } => return Cow::Owned(kebab_case(reason)),
             Kind::EndOfLine { .. } => "unexpected-end-of-line",
             Kind::EndOfFile { .. } => "unexpected-end-of-file",
             Kind::UnknownType(_) | Kind::GenerateType(_) => "unknown-type",
@@ -66,7 +67,8 @@ impl Kind {
             | Kind::BadOwner(owner)
             | Kind::NotAtTop(owner)
             | Kind::AtTop(owner)
-            | Kind::Conflict { owner, .. } => Some(owner),
+            | Kind::Conflict { owner, .. }
+            | Kind::RawConflict { owner, .. } => Some(owner),
             _ => None,
         }
     }

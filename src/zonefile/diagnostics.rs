@@ -211,6 +211,24 @@ pub enum Kind {
         /// BIND's result text.
         reason: &'static str,
     },
+    /// The same in a raw file, which has no lines.
+    RawConflict {
+        /// Where they are.
+        owner: Name,
+        /// What is wrong.
+        reason: &'static str,
+    },
+}
+
+/// The text of a token where BIND has it as a string of C: up to a zero octet, which may stand escaped in a word and by
+/// itself in quotes.
+pub(super) fn up_to_zero(text: &[u8]) -> &[u8] {
+    text.split(|&octet| octet == 0).next().unwrap_or_default()
+}
+
+/// A token as messages quote it.
+pub(super) fn quoted(text: &[u8]) -> String {
+    String::from_utf8_lossy(up_to_zero(text)).into_owned()
 }
 
 /// CNAME beside other types (RFC 1034 §3.6.2).
@@ -243,7 +261,8 @@ impl Kind {
             | Kind::Include { reason, .. }
             | Kind::Unreadable(reason)
             | Kind::Generate(reason)
-            | Kind::Conflict { reason, .. } => reason,
+            | Kind::Conflict { reason, .. }
+            | Kind::RawConflict { reason, .. } => reason,
             Kind::EndOfLine { .. } | Kind::EndOfFile { .. } => "unexpected end of input",
             Kind::UnknownType(_) | Kind::GenerateType(_) => "unknown class/type",
             Kind::UnknownDirective(_) | Kind::GenerateRange(_) | Kind::IncludeWithDate => "syntax error",
@@ -390,6 +409,7 @@ impl fmt::Display for Diagnostic {
             Kind::Journal(text) => f.write_str(text),
             Kind::Covers(rtype) => write!(f, "{file}:{line}: type '{rtype}' covers no other type; ignored"),
             Kind::Raw(reason) | Kind::RawFormat(reason) => write!(f, "dns_master_load: {reason}"),
+            Kind::RawConflict { owner, reason } => write!(f, "dns_master_load: {}: {reason}", Bare(owner)),
             // BIND: line 0 of an included file, where the records stand before it.
             Kind::Conflict { owner, reason } => {
                 write!(f, "dns_master_load: {file}:{line}: {}: {reason}", Bare(owner))
@@ -516,6 +536,10 @@ pub enum JournalMessage {
     EmptyTransaction { file: String },
     /// A record that is too small or too large to be one.
     RecordSize { file: String, size: i32 },
+    /// A record that claims more RDATA than there can be.
+    RdataLength { file: String, length: u16 },
+    /// A transaction that goes on behind the end.
+    TransactionTooLarge { file: String },
     /// Records go on behind the end.
     Overflow { file: String },
     /// A transaction does not begin with an SOA record.
@@ -543,6 +567,12 @@ impl fmt::Display for JournalMessage {
             }
             JournalMessage::RecordSize { file, size } => {
                 write!(f, "{file}: journal corrupt: impossible RR size ({size} bytes)")
+            }
+            JournalMessage::RdataLength { file, length } => {
+                write!(f, "{file}: journal corrupt: impossible rdlen ({length} bytes)")
+            }
+            JournalMessage::TransactionTooLarge { file } => {
+                write!(f, "{file}: journal file corrupt, transaction too large")
             }
             JournalMessage::Overflow { file } => {
                 write!(f, "{file}: journal corrupt: possible integer overflow")

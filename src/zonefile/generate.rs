@@ -7,7 +7,7 @@ use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
 
 use super::RecordRef;
-use super::diagnostics::Kind;
+use super::diagnostics::{Kind, quoted, up_to_zero};
 use super::lexer::{LexError, Lexed, Lexer, Line, PARAMS_AT, Quotes};
 use super::reader::{File, GiveUp, Reader, Step};
 use crate::dns::{RrType, name, rdata};
@@ -155,7 +155,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     /// `$GENERATE range owner [TTL] [class] type rdata`.
     pub(super) fn generate<'a>(&mut self, file: &File, lexer: &mut Lexer<'a>, line: &Line<'a>) -> Step<()> {
         let range_text = self.token(file, line, 1)?;
-        let owner = self.token(file, line, 2)?;
+        let owner = up_to_zero(self.token(file, line, 2)?);
         let (found, at, text) = self.ttl_and_class(file, line, 3)?;
         let Some(template) = line.tokens.get(at + 1) else {
             return Err(self.missing(file, line, Quotes::Expected));
@@ -167,16 +167,16 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             self.inherit_ttl();
         }
         self.check_class(file, line, found.class, at + 2)?;
-        let shown = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-        match (range(range_text), rdata::from_mnemonic(text)) {
-            (None, _) => self.error(file, line.on_first_line(1), Kind::GenerateRange(shown(range_text))),
-            (_, None) => self.error(file, line.on_first_line(at), Kind::GenerateType(shown(text))),
+        match (range(range_text), rdata::from_mnemonic(up_to_zero(text))) {
+            (None, _) => self.error(file, line.on_first_line(1), Kind::GenerateRange(quoted(range_text))),
+            (_, None) => self.error(file, line.on_first_line(at), Kind::GenerateType(quoted(text))),
             (_, Some(rtype)) if rtype.is_meta() && rtype.0 != 0 => {
-                self.error(file, line.on_first_line(at), Kind::GenerateMeta(shown(text)));
+                self.error(file, line.on_first_line(at), Kind::GenerateMeta(quoted(text)));
             }
             (Some(range), Some(rtype)) => {
                 let is_open = lexer.is_open_behind(line, at + 2);
-                let template = Template { owner, rtype, rdata: template.text, rdata_at: at + 1, is_open };
+                let template =
+                    Template { owner, rtype, rdata: up_to_zero(template.text), rdata_at: at + 1, is_open };
                 let mut numbers = range.numbers();
                 let flaw = numbers.find_map(|number| self.generate_one(file, line, &template, number).err());
                 if let Some(flaw) = flaw {

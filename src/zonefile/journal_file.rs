@@ -75,9 +75,12 @@ pub enum Failure {
     /// Two records of a type that has one at most.
     #[error("multiple RRs of singleton type")]
     NotSingle,
-    /// A file that cannot be written.
+    /// An RRset that is larger than any can be.
+    #[error("ran out of space")]
+    NoSpace,
+    /// A file that cannot be written, or RDATA longer than any can be.
     #[error("failure")]
-    NotWritten,
+    Failed,
 }
 
 /// Where a transaction begins, and the serial before it.
@@ -383,7 +386,14 @@ impl Journal {
             self.messages.push(JournalMessage::RecordSize { file: self.shown.clone(), size: size as i32 });
             return Err(Failure::Unexpected);
         }
-        let record = parse(self.take(u64::from(size))?)?;
+        let record = match parse(self.take(u64::from(size))?) {
+            Err(NoRecord::RdataLength(length)) => {
+                self.messages.push(JournalMessage::RdataLength { file: self.shown.clone(), length });
+                return Err(Failure::Failed);
+            }
+            Err(NoRecord::Failure(failure)) => return Err(failure),
+            Ok(record) => record,
+        };
         self.walk.consumed += 4 + u64::from(size);
         if let Some(serial) = soa_serial(&record.rdata).filter(|_| record.rtype == RrType::SOA) {
             self.walk.serial = serial;
@@ -392,14 +402,29 @@ impl Journal {
     }
 }
 
+/// Why octets are no record.
+enum NoRecord {
+    Failure(Failure),
+    RdataLength(u16),
+}
+
+impl From<Failure> for NoRecord {
+    fn from(failure: Failure) -> NoRecord {
+        NoRecord::Failure(failure)
+    }
+}
+
 /// Reads a record that fills `bytes`.
-fn parse(bytes: &[u8]) -> Result<Record, Failure> {
+fn parse(bytes: &[u8]) -> Result<Record, NoRecord> {
     let (owner, rest) = bytes.split_at(name::wire_len(bytes).ok_or(Failure::UnexpectedEnd)?);
     let owner = Name::from_wire(owner).map_err(|_| Failure::Malformed)?;
     let (head, rdata) = rest.split_at_checked(10).ok_or(Failure::Malformed)?;
     let number = |at| u16::from_be_bytes([head[at], head[at + 1]]);
+    if usize::from(number(8)) > rdata::BYTES_MAX {
+        return Err(NoRecord::RdataLength(number(8)));
+    }
     if usize::from(number(8)) != rdata.len() || number(0) == 0 {
-        return Err(Failure::Malformed);
+        return Err(Failure::Malformed.into());
     }
     let (rtype, class) = (RrType(number(0)), Class(number(2)));
     rdata::check(class, rtype, rdata).map_err(|_| Failure::UnexpectedEnd)?;

@@ -139,7 +139,7 @@ fn is_in_conflict(leaf: &Leaf, is_wildcard_zone: bool) -> bool {
             || has_cname && !goes_with_cname(rtype)
             || is_wildcard && matches!(rtype, RrType::NS | RrType::NSEC3)
             || rtype == RrType::SOA && !is_apex
-            || rrset.count() > 1 && rrset_bytes(rrset.rdatas_raw().map(<[u8]>::len)) > STORED_BYTES_DOUBTFUL
+            || rrset_bytes(rrset.rdatas_raw().map(<[u8]>::len)) > STORED_BYTES_DOUBTFUL
     })
 }
 

@@ -110,6 +110,9 @@ pub(super) fn settle(outcome: &mut Outcome) {
         || outcome.diagnostics.iter().any(|found| found.severity == Severity::Error && !is_conflict(found));
     for conflict in outcome.diagnostics.iter_mut().filter(|found| is_conflict(found)) {
         conflict.line = 0;
+        if let Kind::Conflict { owner, reason } = &conflict.kind {
+            conflict.kind = Kind::RawConflict { owner: owner.clone(), reason };
+        }
         if is_cut_short {
             // The result is what ended the reading.
             conflict.severity = Severity::Warning;
@@ -441,5 +444,12 @@ mod tests {
         check(44, &[0x40], "dns_master_load: bad label type");
         check(44, &[63], "dns_master_load: unexpected end of input");
         check(30, &[0, 0], "dns_master_load: FORMERR");
+        // RDATA is shorter than its length can say.
+        let mut bytes = raw(Version::V0);
+        let rrset =
+            [&[0, 1, 255, 0, 0, 0, 0, 0, 0, 60, 0, 0, 0, 1, 0, 1, 0, 0xff, 0xff][..], &[0; 65_535]].concat();
+        bytes.extend(u32::try_from(rrset.len() + LENGTH_BYTES).expect("short").to_be_bytes());
+        bytes.extend(rrset);
+        assert_eq!(read_all(&bytes).1.last().map(String::as_str), Some("dns_master_load: FORMERR"));
     }
 }

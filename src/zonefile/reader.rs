@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::commit::Commits;
-use super::diagnostics::{Diagnostic, Kind, Place, Severity};
+use super::diagnostics::{Diagnostic, Kind, Place, Severity, quoted, up_to_zero};
 use super::lexer::{LexError, Lexer, Line, PARAMS_AT, Quotes};
 use super::source::{self, identity, unreadable};
 use super::{Check, Options, Outcome, RecordRef};
@@ -330,8 +330,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
             let text = first.text;
             let mut name_at = 0;
             if text.starts_with(b"$") {
-                // BIND: in quotes there may be a zero octet, and the text ends there.
-                let directive = text.split(|&byte| byte == 0).next().unwrap_or(text).to_ascii_uppercase();
+                let directive = up_to_zero(text).to_ascii_uppercase();
                 match directive.as_slice() {
                     b"$TTL" => return self.default_ttl(file, line),
                     b"$DATE" => return self.date(file, line),
@@ -356,9 +355,7 @@ impl<'s, F: FnMut(RecordRef<'_>)> Reader<'s, F> {
                     },
                     _ => {
                         // BIND: says so, up to a zero octet, and then takes the line for a record.
-                        let shown = text.split(|&octet| octet == 0).next().unwrap_or_default();
-                        let text = String::from_utf8_lossy(shown).into_owned();
-                        self.error(file, line.on_first_line(0), Kind::UnknownDirective(text));
+                        self.error(file, line.on_first_line(0), Kind::UnknownDirective(quoted(text)));
                     }
                 }
             }

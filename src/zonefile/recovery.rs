@@ -10,7 +10,7 @@
 //! goes back.
 
 use super::RecordRef;
-use super::diagnostics::{Kind, Near, Place};
+use super::diagnostics::{Kind, Near, Place, quoted};
 use super::lexer::{LexError, Lexed, Lexer, Line, Quotes};
 use super::reader::{File, GiveUp, Head, Reader};
 use crate::dns::rdata::{self, RdataTextError, Token};
@@ -158,7 +158,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
             let place = Place { line: lexer.number(), ..place };
             let token = lexer.token(Quotes::Special);
             let near = match token {
-                Ok(Lexed::Word(text)) => Near::Word(String::from_utf8_lossy(text).into_owned()),
+                Ok(Lexed::Word(text)) => Near::Word(quoted(text)),
                 Ok(Lexed::EndOfLine) => Near::EndOfLine,
                 Ok(Lexed::EndOfFile) => Near::EndOfFile,
                 Ok(Lexed::Special | Lexed::Quoted) | Err(_) => Near::Special,

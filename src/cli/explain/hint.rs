@@ -84,7 +84,7 @@ pub(super) fn of_kind(kind: &Kind) -> String {
         Kind::GenerateRange(_) => "a range is start-stop or start-stop/step, ascending: 1-254 or 0-30/2",
         Kind::GenerateType(text) => return of_unknown_type(text),
         Kind::GenerateMeta(_) => "$GENERATE makes records of types that a zone can have",
-        Kind::Conflict { reason, .. } => of_reason(reason),
+        Kind::Conflict { reason, .. } | Kind::RawConflict { reason, .. } => of_reason(reason),
         Kind::Journal(_) => {
             "a journal goes with one zone file: leave out -j, or take the file that named wrote beside the journal"
         }

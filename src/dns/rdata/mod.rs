@@ -150,6 +150,10 @@ pub fn read_wire(
     walk::read(rtype, rdlen, reader, out)
 }
 
+/// Longest RDATA: RDLENGTH could tell of 65,535 octets, but a message holds a header, an owner and the rest of the record
+/// as well.
+pub const BYTES_MAX: usize = 65_535 - 12 - 11;
+
 /// Checks uncompressed RDATA.
 pub fn check(class: Class, rtype: RrType, rdata: &[u8]) -> Result<(), BadRdata> {
     walk::check(class, rtype, rdata)

@@ -307,6 +307,8 @@ fn bad_text_is_refused_where_and_why_bind_says() {
     check("MX", "99999999999 foo", 0, "out of range");
     check("NS", "a..b", 0, "empty label");
     check("TXT", "\\256", 0, "syntax error");
+    check("TXT", "\\\u{0}12", 0, "syntax error");
+    check("TXT", "\\25\u{0}", 0, "syntax error");
     check("TXT", &"a".repeat(256), 0, "syntax error");
     check("HINFO", "x", 1, "unexpected end of input");
     check("CAA", "0 is-sue \"x\"", 1, "syntax error");

@@ -155,7 +155,7 @@ pub(super) fn parse(
     if input.has_more() {
         return Err(input.behind("extra input text"));
     }
-    if out.len() - start > walk::RDATA_BYTES_MAX {
+    if out.len() - start > super::BYTES_MAX {
         return Err(input.behind("ran out of space"));
     }
     Ok(())
@@ -167,11 +167,14 @@ fn parse_generic(class: Class, rtype: RrType, input: &mut Input<'_>, out: &mut V
         return Err(input.behind("invalid use of a meta type"));
     }
     let length = input.number(u32::MAX)? as usize;
-    if length > walk::RDATA_BYTES_MAX {
+    if length > usize::from(u16::MAX) {
         return Err(input.behind("out of range"));
     }
     let start = out.len();
     encoded::hex(input, Amount::Announced(length), out)?;
+    if table::known_fields(class, rtype).is_none() {
+        return Ok(());
+    }
     walk::check(class, rtype, &out[start..]).map_err(|BadRdata(reason)| input.behind(reason))
 }
 
@@ -493,9 +496,28 @@ fn unescape_into(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     while at < text.len() {
         let byte = text[at];
         at += 1;
-        out.push(if byte == b'\\' { name::unescape(text, &mut at)? } else { byte });
+        out.push(if byte == b'\\' { unescape(text, &mut at)? } else { byte });
     }
     Some(())
+}
+
+/// Reads what follows a backslash in text: three digits up to 255, or any other octet (RFC 1035 §5.1).
+///
+/// BIND: finds a digit by its place in the string "0123456789", whose end, a zero octet, is the tenth place.
+fn unescape(text: &[u8], at: &mut usize) -> Option<u8> {
+    let digit = |&octet: &u8| match octet {
+        0 => Some(10),
+        _ => char::from(octet).to_digit(10),
+    };
+    let first = *text.get(*at)?;
+    if digit(&first).is_none() {
+        *at += 1;
+        return Some(first);
+    }
+    let digits = text.get(*at..*at + 3)?;
+    *at += 3;
+    let value = digits.iter().try_fold(0, |value, octet| Some(value * 10 + digit(octet)?))?;
+    u8::try_from(value).ok()
 }
 
 /// `text` without its escapes.

@@ -8,9 +8,6 @@ use crate::dns::{Class, RrType, name, wire::Reader};
 /// The length of a part, or what is wrong with it.
 type Extent = Result<usize, BadRdata>;
 
-/// Longest RDATA: RDLENGTH has two octets.
-pub(super) const RDATA_BYTES_MAX: usize = 65_535;
-
 /// The length of `field` at `at` in uncompressed RDATA, or what is wrong with it there.
 pub(super) fn extent(field: Field, rdata: &[u8], at: usize) -> Extent {
     let rest = rdata.get(at..).ok_or(BadRdata::END)?;
@@ -260,8 +257,8 @@ fn a6(rest: &[u8]) -> Extent {
 
 /// See [`super::check`].
 pub(super) fn check(class: Class, rtype: RrType, rdata: &[u8]) -> Result<(), BadRdata> {
-    if rdata.len() > RDATA_BYTES_MAX {
-        return Err(BadRdata::EXTRA);
+    if rdata.len() > super::BYTES_MAX {
+        return Err(BadRdata::FORMAT);
     }
     let checked = check_fields(class, rtype, rdata);
     if table::has_one_flaw(rtype) { checked.or(Err(BadRdata::FORMAT)) } else { checked }

@@ -7,7 +7,7 @@ use crate::zone::Contents;
 use crate::zonefile::Arrival;
 use crate::zonefile::arrival::Pair;
 use crate::zonefile::diagnostics::JournalMessage;
-use crate::zonefile::load::{goes_with_cname, is_single};
+use crate::zonefile::load::{RRSET_BYTES_MAX, goes_with_cname, is_single, rrset_bytes};
 
 /// BIND: applies so many records at a time.
 const RECORDS_AT_ONCE: usize = 101;
@@ -128,6 +128,7 @@ impl Rolled<'_> {
 
     fn add(&mut self, first: &Record, records: &[&Record]) -> Result<(), Failure> {
         let pair = Pair::new(first.rtype, &first.rdata);
+        let mut octets = 0;
         if let Some(rrset) = self.rrset(&first.owner, pair) {
             let known = |record: &Record| {
                 rrset.rdatas.iter().any(|rdata| rdata::canonical(first.rtype, rdata) == canonical(record))
@@ -135,6 +136,11 @@ impl Rolled<'_> {
             if rrset.ttl != first.ttl || records.iter().any(|record| known(record)) {
                 return Err(Failure::NotExact);
             }
+            octets = rrset_bytes(rrset.rdatas.iter().map(|rdata| rdata.len()));
+        }
+        octets += rrset_bytes(records.iter().map(|record| record.rdata.len()));
+        if octets > RRSET_BYTES_MAX {
+            return Err(Failure::NoSpace);
         }
         for record in records {
             self.contents.add(&first.owner, first.rtype, first.ttl, &record.rdata);

@@ -38,7 +38,7 @@ pub fn compact(path: &Path, what: Compaction, messages: &mut Vec<JournalMessage>
     let result = journal.compacted(what);
     messages.extend(journal.take_messages());
     let Some(bytes) = result? else { return Ok(()) };
-    replace(path, &bytes).map_err(|_| Failure::NotWritten)
+    replace(path, &bytes).map_err(|_| Failure::Failed)
 }
 
 /// Writes beside the file, then takes its place.
@@ -123,13 +123,17 @@ impl Journal {
         self.seek(first.offset);
         let mut serial = first.serial;
         new.last_serial = serial;
-        while self.at < self.end.offset {
-            let (head, delta) = match self.delta(serial, rewrites) {
+        // BIND: counts down in 32 bits, and reads to the end of the file if that goes below zero.
+        let mut left = self.end.offset.wrapping_sub(first.offset) as u32;
+        while left > 0 {
+            let start = self.at;
+            let (head, delta) = match self.delta(serial, rewrites, left) {
                 Err(Failure::NoMore) if rewrites && self.is_at_end() => break,
                 result => result?,
             };
             new.push(head, &delta);
             serial = head.to;
+            left = left.wrapping_sub(self.at.wrapping_sub(start) as u32);
         }
         Ok(())
     }
@@ -139,10 +143,20 @@ impl Journal {
         self.at >= self.bytes.len() as u64
     }
 
+    /// The head of a transaction, which must not be larger than what is left.
+    fn bounded_head(&mut self, left: u32) -> Result<Head, Failure> {
+        let head = self.read_head()?;
+        if head.size > left {
+            self.messages.push(JournalMessage::TransactionTooLarge { file: self.shown.clone() });
+            return Err(Failure::Unexpected);
+        }
+        Ok(head)
+    }
+
     /// A transaction and its octets, whatever version its head is of.
-    fn delta(&mut self, serial: u32, rewrites: bool) -> Result<(Head, Vec<u8>), Failure> {
+    fn delta(&mut self, serial: u32, rewrites: bool, left: u32) -> Result<(Head, Vec<u8>), Failure> {
         let start = self.at;
-        let mut head = self.read_head()?;
+        let mut head = self.bounded_head(left)?;
         let mut delta = self.take(u64::from(head.size)).map(<[u8]>::to_vec);
         if rewrites && !delta.as_ref().is_ok_and(|delta| record_count(delta).is_some()) {
             // The head may be of the other version.
@@ -151,7 +165,7 @@ impl Journal {
                 HeadVersion::V2 => HeadVersion::V1,
             };
             self.seek(start);
-            head = self.read_head()?;
+            head = self.bounded_head(left)?;
             delta = Ok(self.take(u64::from(head.size))?.to_vec());
         }
         let delta = delta?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{File, GiveUp, Reader, Step};
 use crate::dns::{Name, rdata};
 use crate::zonefile::RecordRef;
-use crate::zonefile::diagnostics::{Kind, Place};
+use crate::zonefile::diagnostics::{Kind, Place, up_to_zero};
 use crate::zonefile::lexer::{Lexer, Line, Quotes};
 use crate::zonefile::source::{self, unreadable};
 
@@ -77,7 +77,8 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         }
         let Some(path) = line.tokens.get(1) else { return Err(self.missing(file, line, Quotes::Expected)) };
         // BIND: takes escapes for what they are, but for that of a quote in quotes.
-        let path = if path.quoted { unescape_quotes(path.text) } else { path.text.to_vec() };
+        let text = up_to_zero(path.text);
+        let path = if path.quoted { unescape_quotes(text) } else { text.to_vec() };
         match line.tokens.get(2) {
             Some(_) => self.token(file, line, 2).map(|_| (path, true)),
             None if line.error.is_some() => Err(self.missing(file, line, Quotes::Special)),

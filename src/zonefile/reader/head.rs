@@ -3,7 +3,7 @@
 use super::{File, GiveUp, Reader, Step};
 use crate::dns::{Class, RrType, rdata};
 use crate::zonefile::RecordRef;
-use crate::zonefile::diagnostics::Kind;
+use crate::zonefile::diagnostics::{Kind, quoted};
 use crate::zonefile::lexer::Line;
 
 /// What may stand between owner and type.
@@ -67,7 +67,7 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
     pub(in crate::zonefile) fn head(&mut self, file: &File, line: &Line<'_>, first: usize) -> Step<Head> {
         let (found, at, text) = self.ttl_and_class(file, line, first)?;
         let Some(rtype) = rdata::from_mnemonic(text) else {
-            let kind = Kind::UnknownType(String::from_utf8_lossy(text).into_owned());
+            let kind = Kind::UnknownType(quoted(text));
             self.error(file, line.on_first_line(at), kind);
             return Err(GiveUp::Behind(at + 1));
         };
