@@ -27,15 +27,30 @@ fn write_zones(directory: &Path, zones: &[(String, String)]) -> Vec<String> {
 impl Peer {
     /// knotd, with zones as name and text.
     pub fn knot(site: &Site, label: &str, zones: &[(String, String)]) -> Peer {
+        Peer::knot_with(site, label, zones, "", "")
+    }
+
+    /// knotd with one module, configured by its section, for all zones.
+    pub fn knot_with(
+        site: &Site,
+        label: &str,
+        zones: &[(String, String)],
+        module: &str,
+        section: &str,
+    ) -> Peer {
         let (server, directory) = (site.address(), site.dir(label));
         let path = directory.display();
+        let use_module =
+            if module.is_empty() { String::new() } else { format!("    global-module: {module}\n") };
         let mut text = format!(
             "server:\n    listen: {}@{}\n    rundir: {path}\n    udp-workers: 1\n    tcp-workers: 1\n    \
              background-workers: 1\n\
              log:\n  - target: stderr\n    any: info\n\
              database:\n    storage: {path}\n\
+             {section}\
              template:\n  - id: default\n    storage: {path}\n    semantic-checks: off\n    journal-content: none\n    \
              zonefile-sync: -1\n    zonefile-load: whole\n\
+             {use_module}\
              zone:\n",
             server.ip(),
             server.port(),
