@@ -14,7 +14,7 @@
 //! Not here: opening sockets (`server`), deciding about clients (`nameserver::acl`), loading zone files
 //! (`zonefile`). Relative paths stay relative to [`Options::directory`]; [`Config::path`] completes them.
 //!
-//! Caveats: no views, no secondary zones, no TLS; `controls` is read and checked but does nothing.
+//! Caveats: no views, no secondary zones; `controls` is read and checked but does nothing.
 
 pub mod acl;
 pub mod diagnostic;
@@ -38,6 +38,7 @@ mod options;
 mod parser;
 mod print;
 mod resolve;
+mod tls;
 mod tree;
 mod values;
 mod zone_list;

@@ -10,6 +10,7 @@ use crate::dns::{Class, Name, tsig};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +50,8 @@ pub struct Options {
     pub listen_on_v6: Vec<ListenOn>,
     /// The port where a `listen-on` names none. `named -p` overrides it.
     pub port: u16,
+    /// The same for TLS.
+    pub tls_port: u16,
     /// The file that holds the process id; `None` = none.
     pub pid_file: Option<PathBuf>,
     /// What a response leaves out.
@@ -110,9 +113,10 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             directory: None,
-            listen_on: vec![ListenOn { port: None, addresses: MatchList::any() }],
-            listen_on_v6: vec![ListenOn { port: None, addresses: MatchList::any() }],
+            listen_on: vec![ListenOn { port: None, tls: None, addresses: MatchList::any() }],
+            listen_on_v6: vec![ListenOn { port: None, tls: None, addresses: MatchList::any() }],
             port: 53,
+            tls_port: 853,
             pid_file: Some(PathBuf::from("/run/named/named.pid")),
             minimal_responses: MinimalResponses::NoAuthRecursive,
             minimal_any: false,
@@ -202,8 +206,10 @@ impl RateLimit {
 /// One `listen-on` statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenOn {
-    /// The port; `None` = [`Options::port`].
+    /// The port; `None` = [`Options::port`], or [`Options::tls_port`] with TLS.
     pub port: Option<u16>,
+    /// Whether connections begin with a TLS handshake, and how.
+    pub tls: Option<Arc<Tls>>,
     /// Which of the machine's addresses.
     pub addresses: MatchList,
 }
@@ -226,6 +232,61 @@ pub struct ResponsePadding {
     pub clients: MatchList,
     /// What their length becomes a multiple of; 0: no padding.
     pub block_bytes: u16,
+}
+
+/// One `tls` statement. The default is `tls ephemeral`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// A chain of certificates, the server's first, and the key of that, both in PEM; `None`: a key that is made at the
+    /// start, and a certificate that only it signs.
+    pub certificate_and_key: Option<(PathBuf, PathBuf)>,
+    /// Certificates of which a client must have one, or one that they have signed; `None`: clients need none.
+    pub client_ca_file: Option<PathBuf>,
+    /// Whether TLS 1.2 is spoken.
+    pub allows_tls12: bool,
+    /// Whether TLS 1.3 is spoken.
+    pub allows_tls13: bool,
+    /// The ciphers of TLS 1.2, as OpenSSL writes them; `None`: all there are.
+    pub ciphers: Option<String>,
+    /// Whether the server's order of ciphers counts.
+    pub prefers_own_ciphers: bool,
+    /// Whether sessions can be resumed.
+    pub gives_tickets: bool,
+    /// Where it is said, if it is.
+    pub position: Option<Position>,
+}
+
+impl Default for Tls {
+    fn default() -> Tls {
+        Tls {
+            certificate_and_key: None,
+            client_ca_file: None,
+            allows_tls12: true,
+            allows_tls13: true,
+            ciphers: None,
+            prefers_own_ciphers: false,
+            gives_tickets: true,
+            position: None,
+        }
+    }
+}
+
+/// How a transfer must be asked for: the `port` and `transport` of `allow-transfer`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TransferOver {
+    /// At this port of the server.
+    pub port: Option<u16>,
+    /// Over this.
+    pub transport: Option<TransferTransport>,
+}
+
+/// What a transfer may be limited to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferTransport {
+    /// Plain TCP.
+    Tcp,
+    /// TLS.
+    Tls,
 }
 
 /// A text the server tells about itself.
@@ -322,6 +383,8 @@ pub struct ZoneConfig {
     pub allow_query_on: MatchList,
     /// Who may transfer the zone.
     pub allow_transfer: MatchList,
+    /// How they must ask for it.
+    pub transfer_over: TransferOver,
     /// Who may update the zone.
     pub allow_update: MatchList,
     /// Who else to notify.

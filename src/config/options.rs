@@ -6,9 +6,10 @@ use super::definitions::Definitions;
 use super::diagnostic::Severity;
 use super::model::{
     CookieSecret, FileFormat, Identity, IxfrRatio, JournalSize, ListenOn, MinimalResponses, Notify,
-    NotifyTarget, Options, RateLimit, ResponsePadding, TransferFormat,
+    NotifyTarget, Options, RateLimit, ResponsePadding, TransferFormat, TransferOver, TransferTransport,
 };
 use super::resolve::Findings;
+use super::tls::TlsStatements;
 use super::tree::{Entry, Map};
 use super::values::{Located, Value};
 use data_encoding::HEXLOWER_PERMISSIVE;
@@ -37,15 +38,23 @@ pub(super) struct Defaults<'a> {
 }
 
 /// Reads what is the server's own.
-pub(super) fn server(map: &Map, definitions: &mut Definitions<'_>, findings: &mut Findings<'_>) -> Options {
+pub(super) fn server(
+    map: &Map,
+    tls: &TlsStatements,
+    definitions: &mut Definitions<'_>,
+    findings: &mut Findings<'_>,
+) -> Options {
     let mut options = Options {
         directory: map.get("directory").and_then(Entry::text).map(PathBuf::from),
-        listen_on_v6: listen_on(map, "listen-on-v6", definitions, findings),
-        listen_on: listen_on(map, "listen-on", definitions, findings),
+        listen_on_v6: listen_on(map, "listen-on-v6", tls, definitions, findings),
+        listen_on: listen_on(map, "listen-on", tls, definitions, findings),
         ..Options::default()
     };
     if let Some(port) = map.get("port") {
         options.port = findings.port(port.values.first(), PORT).unwrap_or(options.port);
+    }
+    if let Some(port) = map.get("tls-port") {
+        options.tls_port = findings.port(port.values.first(), PORT).unwrap_or(options.tls_port);
     }
     if let Some(entry) = map.get("pid-file") {
         options.pid_file = match entry.value() {
@@ -141,22 +150,22 @@ fn rate_limit(map: &Map, definitions: &mut Definitions<'_>, findings: &mut Findi
 fn listen_on(
     map: &Map,
     name: &str,
+    tls: &TlsStatements,
     definitions: &mut Definitions<'_>,
     findings: &mut Findings<'_>,
 ) -> Vec<ListenOn> {
     let mut statements = Vec::new();
     for entry in map.all(name) {
-        for word in ["tls", "http"] {
-            if entry.behind(word).is_some() {
-                findings.error(&entry.position, format!("option '{name} {word}' is not yet supported"));
-            }
+        if entry.behind("http").is_some() {
+            findings.error(&entry.position, format!("option '{name} http' is not yet supported"));
         }
+        let tls = tls.named(entry.behind("tls"));
         let port = findings.port(entry.behind("port"), PORT_VALUE);
         let addresses = definitions.match_list(entry.match_list().unwrap_or_default(), findings);
-        statements.push(ListenOn { port, addresses });
+        statements.push(ListenOn { port, tls, addresses });
     }
     if statements.is_empty() {
-        statements.push(ListenOn { port: None, addresses: MatchList::any() });
+        statements.push(ListenOn { port: None, tls: None, addresses: MatchList::any() });
     }
     statements
 }
@@ -216,6 +225,7 @@ pub(super) struct ZoneValues {
     pub(super) allow_query: MatchList,
     pub(super) allow_query_on: MatchList,
     pub(super) allow_transfer: MatchList,
+    pub(super) transfer_over: TransferOver,
     pub(super) allow_update: MatchList,
     pub(super) also_notify: Vec<NotifyTarget>,
     pub(super) notify: Notify,
@@ -240,9 +250,8 @@ impl ZoneValues {
         let allow_query_on = list("allow-query-on", MatchList::any, findings);
         let allow_transfer = list("allow-transfer", MatchList::any, findings);
         let allow_update = list("allow-update", MatchList::none, findings);
-        if let Some(entry) = statement("allow-transfer") {
-            check_transport(entry, findings);
-        }
+        let transfer_over = statement("allow-transfer")
+            .map_or_else(TransferOver::default, |entry| transfer_over(entry, findings));
         let also_notify = statement("also-notify")
             .map(|entry| definitions.notify_targets(entry, defaults.port, findings))
             .unwrap_or_default();
@@ -252,6 +261,7 @@ impl ZoneValues {
             allow_query,
             allow_query_on,
             allow_transfer,
+            transfer_over,
             allow_update,
             also_notify,
             notify: statement("notify").map_or(Notify::Yes, notify),
@@ -271,14 +281,16 @@ pub(super) fn check_defaults(
     ZoneValues::read(&Map::empty(), defaults, definitions, findings);
 }
 
-/// A restriction that this server cannot keep must not be dropped.
-fn check_transport(entry: &Entry, findings: &mut Findings<'_>) {
-    let tcp = |text: &str| text.eq_ignore_ascii_case("tcp");
-    let other = entry.behind("transport").and_then(|v| v.text()).is_some_and(|text| !tcp(text));
-    if other || entry.behind("port").is_some() {
-        findings
-            .error(&entry.position, "option 'allow-transfer port transport' is not yet supported".to_owned());
-    }
+fn transfer_over(entry: &Entry, findings: &mut Findings<'_>) -> TransferOver {
+    let is = |text: &str, name: &str| text.eq_ignore_ascii_case(name);
+    let transport = match entry.behind("transport").and_then(Located::text) {
+        Some(text) if is(text, "tls") => Some(TransferTransport::Tls),
+        Some(_) => Some(TransferTransport::Tcp),
+        None => None,
+    };
+    // BIND: port 0 is any port.
+    let port = findings.port(entry.behind("port"), PORT_VALUE).filter(|port| *port != 0);
+    TransferOver { port, transport }
 }
 
 fn notify(entry: &Entry) -> Notify {

@@ -7,6 +7,7 @@ use super::definitions::Definitions;
 use super::diagnostic::{Diagnostic, Position, Severity};
 use super::model::{Config, StatisticsChannel};
 use super::options::{self, Defaults};
+use super::tls::TlsStatements;
 use super::tree::{Entry, Map};
 use super::values::{Located, Value};
 use super::{acl::MatchList, announce, cluster, logging, zones};
@@ -51,9 +52,10 @@ impl<'a> Findings<'a> {
 pub(super) fn config(map: &Map, port_override: Option<u16>, findings: &mut Findings<'_>) -> Config {
     announce::announce(map, findings);
     let mut definitions = Definitions::collect(map, findings);
+    let tls = TlsStatements::collect(map, findings);
     let empty = Map::empty();
     let options_map = map.get("options").and_then(Entry::map).unwrap_or(&empty);
-    let mut options = options::server(options_map, &mut definitions, findings);
+    let mut options = options::server(options_map, &tls, &mut definitions, findings);
     options.port = port_override.unwrap_or(options.port);
     let logging = logging::logging(map);
     options.query_log = logging::query_log(options_map, logging.as_ref());

@@ -101,12 +101,15 @@ fn what_is_not_implemented_gets_a_warning_or_an_error_but_never_silence() {
     );
     // To ignore these would let in whom they keep out, or leave a zone unserved.
     check(
-        "options { listen-on tls ephemeral { any; }; };",
-        &["1: option 'listen-on tls' is not yet supported"],
+        "options { listen-on tls ephemeral http default { any; }; };",
+        &["1: option 'listen-on http' is not yet supported"],
     );
     check(
-        "options { allow-transfer transport tls { any; }; };",
-        &["1: option 'allow-transfer port transport' is not yet supported"],
+        "tls t { key-file \"k\"; cert-file \"c\"; dhparam-file \"d\"; remote-hostname \"h\"; };",
+        &[
+            "1: option 'remote-hostname' is not implemented; ignored",
+            "1: option 'dhparam-file' has no effect: there is no finite-field Diffie-Hellman",
+        ],
     );
     check("view v { match-clients { any; }; };", &["1: option 'view' is not yet supported"]);
     check(
@@ -116,6 +119,46 @@ fn what_is_not_implemented_gets_a_warning_or_an_error_but_never_silence() {
     check(
         "zone \"a\" { type secondary; primaries { 192.0.2.1; }; };",
         &["1: zone 'a': type 'secondary' is not yet supported"],
+    );
+}
+
+#[test]
+fn tls_is_read_and_listened_for() {
+    let config = config(
+        r#"
+        tls Own {
+            cert-file "c"; key-file "k"; ca-file "a"; protocols { TLSv1.3; }; ciphers "HIGH"; session-tickets no;
+            prefer-server-ciphers yes;
+        };
+        options {
+            tls-port 8853; listen-on tls own { any; }; listen-on port 54 tls none { any; };
+            listen-on-v6 port 855 tls ephemeral { any; }; allow-transfer port 853 transport tls { any; };
+        };
+        zone "a" { type primary; file "a"; };
+        zone "b" { type primary; file "b"; allow-transfer port 0 transport TCP { any; }; };
+        zone "c" { type primary; file "c"; allow-transfer { any; }; };
+        "#,
+    );
+    let [own, plain] = &config.options.listen_on[..] else { panic!("{:?}", config.options.listen_on) };
+    let own = own.tls.as_ref().expect("TLS");
+    let paths = own.certificate_and_key.as_ref().map(|(chain, key)| (chain.to_str(), key.to_str()));
+    assert_eq!(paths, Some((Some("c"), Some("k"))));
+    assert_eq!(own.client_ca_file.as_deref().and_then(Path::to_str), Some("a"));
+    assert_eq!((own.allows_tls12, own.allows_tls13, own.gives_tickets), (false, true, false));
+    assert_eq!((own.ciphers.as_deref(), own.prefers_own_ciphers), (Some("HIGH"), true));
+    assert_eq!(own.position.as_ref().map(|position| position.line), Some(2));
+    assert_eq!((config.options.tls_port, &plain.tls, plain.port), (8853, &None, Some(54)));
+    let ephemeral = config.options.listen_on_v6[0].tls.as_ref().expect("TLS");
+    assert_eq!(**ephemeral, Tls { position: ephemeral.position.clone(), ..Tls::default() });
+    let over: Vec<_> = config.zones.iter().map(|zone| zone.transfer_over).collect();
+    let (tcp, tls) = (Some(TransferTransport::Tcp), Some(TransferTransport::Tls));
+    assert_eq!(
+        over,
+        [
+            TransferOver { port: Some(853), transport: tls },
+            TransferOver { port: None, transport: tcp },
+            TransferOver::default()
+        ]
     );
 }
 

@@ -31,6 +31,7 @@ pub(super) fn zones(
             allow_query: values.allow_query,
             allow_query_on: values.allow_query_on,
             allow_transfer: values.allow_transfer,
+            transfer_over: values.transfer_over,
             allow_update: values.allow_update,
             also_notify: values.also_notify,
             notify: values.notify,

@@ -16,6 +16,7 @@ pub(super) fn render(status: &ClusterStatus) -> String {
     page.gauge("decided_index", "Index behind the last decided log entry.", status.decided_index);
     page.gauge("applied_index", "Index behind the last applied log entry.", status.applied_index);
     page.gauge("compacted_index", "Index of the oldest log entry kept.", status.compacted_index);
+    page.gauge("connections", "Connections over TCP and TLS.", status.connections as u64);
     page.head("member_connected", "Whether a session with the member is up.", "gauge");
     for member in &status.members {
         page.labelled("member_connected", "member", &member.id.to_string(), u64::from(member.connected));
@@ -94,6 +95,7 @@ mod tests {
             "trimaran_ready 1",
             "trimaran_leader 1",
             "trimaran_decided_index 12",
+            "trimaran_connections 3",
             "trimaran_member_connected{member=\"2\"} 0",
             "trimaran_member_applied_index{member=\"1\"} 12",
             "trimaran_zone_serial{zone=\"example.com.\"} 2024",

@@ -52,6 +52,8 @@ pub struct ClusterStatus {
     pub zones: Vec<ZoneStatus>,
     /// Whether the zones are loaded and updates can be decided.
     pub ready: bool,
+    /// Connections over TCP and TLS at this moment.
+    pub connections: usize,
     /// Counters for `/metrics`: name without the `trimaran_` prefix and without `_total`, help, value.
     pub counters: Vec<Counter>,
 }
@@ -286,6 +288,7 @@ pub(super) mod tests {
             members: vec![member(1, true, Some(12)), member(2, false, None)],
             zones: vec![zone("example.com.", Some(2024), 9), zone("odd\\\".example.", None, 0)],
             ready: true,
+            connections: 3,
             counters: Vec::new(),
         }
     }

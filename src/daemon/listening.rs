@@ -13,9 +13,8 @@
 //! Caveats: a server that gave up being root cannot bind ports below 1024 that come later, unless the service manager
 //! leaves it the right to. NOTIFY knows this server by the addresses it had at its start.
 
-use super::Overrides;
 use super::policy;
-use super::sockets::{self, AddressSockets};
+use super::sockets::{Endpoint, Listen};
 use super::workers::Workers;
 use crate::config::Config;
 use crate::config::interfaces::Interfaces;
@@ -39,7 +38,7 @@ const NETLINK_BYTES: usize = 8192;
 /// What is listened on, and who listens.
 pub(super) struct Listening {
     pub(super) config: Arc<Config>,
-    pub(super) overrides: Overrides,
+    pub(super) listen: Listen,
     /// The addresses that are served.
     pub(super) served: Vec<SocketAddr>,
     pub(super) interfaces: Interfaces,
@@ -81,21 +80,22 @@ impl Listening {
             Ok(interfaces) => interfaces,
             Err(error) => return tracing::warn!("cannot list the network interfaces: {error}"),
         };
-        let wanted = sockets::dns_addresses(&self.config, &self.overrides, &interfaces);
+        let wanted = self.listen.endpoints(&interfaces);
         {
             let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(workers) = &*workers else { return };
             self.served.retain(|address| {
-                let stays = wanted.contains(address);
+                let stays = wanted.iter().any(|endpoint| endpoint.address == *address);
                 if !stays {
                     tracing::info!(target: "network", "no longer listening on {}", Hashed(*address));
                     workers.stop_listening(*address);
                 }
                 stays
             });
-            for address in wanted {
+            for endpoint in wanted {
+                let address = endpoint.address;
                 if !self.served.contains(&address) {
-                    match self.listen(address, workers) {
+                    match self.serve(&endpoint, workers) {
                         Ok(()) => {
                             tracing::info!(target: "network", "listening on {}", Hashed(address));
                             self.served.push(address);
@@ -114,12 +114,8 @@ impl Listening {
         }
     }
 
-    fn listen(&self, address: SocketAddr, workers: &Workers) -> io::Result<()> {
-        let count = sockets::worker_count(&self.overrides);
-        let AddressSockets { udp, tcp } =
-            AddressSockets::bind(address, count, self.config.options.tcp_listen_queue)
-                .map_err(|(_, error)| error)?;
-        workers.listen(udp, tcp)
+    fn serve(&self, endpoint: &Endpoint, workers: &Workers) -> io::Result<()> {
+        workers.listen(self.listen.bind(endpoint).map_err(|(_, error)| error)?)
     }
 }
 

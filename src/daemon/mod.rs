@@ -23,8 +23,8 @@ mod sockets;
 mod workers;
 
 use crate::clock;
-use crate::config::Config;
 use crate::config::interfaces::Interfaces;
+use crate::config::{Config, Position};
 use crate::control::status::{self, ClusterStatus};
 use crate::nameserver::{Nameserver, query};
 use crate::notify_out::NotifyOut;
@@ -35,7 +35,7 @@ use crate::replication::replica::Role;
 use crate::replication::state_machine::StateMachine;
 use crate::replication::status::Status;
 use crate::replication::transport::Member;
-use crate::server::tcp;
+use crate::server::{tcp, tls};
 use crate::store::OpenError;
 use crate::store::log::LogStore;
 use crate::store::zones::ZoneStore;
@@ -95,6 +95,14 @@ pub enum StartError {
         what: &'static str,
         /// Why not.
         source: io::Error,
+    },
+    /// A `tls` statement cannot be carried out.
+    #[error("{}{source}", .position.as_ref().map_or(String::new(), |position| format!("{position}: ")))]
+    Tls {
+        /// Where it is.
+        position: Option<Position>,
+        /// Why not.
+        source: tls::TlsError,
     },
     /// The cluster's secret is too short.
     #[error("the cluster's secret is too short")]
@@ -267,7 +275,7 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         zones.insert(Arc::new(Zone::new(zone.name.clone(), Vec::new(), 0)));
     }
     let guard = runtime.enter();
-    let notify = NotifyOut::start(zones.clone(), policy::notify(&config, &sockets.dns));
+    let notify = NotifyOut::start(zones.clone(), policy::notify(&config, &sockets.served));
     drop(guard);
     let on_publish = {
         let notify = notify.clone();
@@ -297,8 +305,8 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
     let workers = Arc::new(Mutex::new(None));
     let listening = Listening {
         config: Arc::clone(&config),
-        overrides: overrides.clone(),
-        served: sockets.dns,
+        listen: sockets.listen,
+        served: sockets.served,
         interfaces,
         workers: Arc::clone(&workers),
         policy: Arc::clone(&policy),
@@ -314,7 +322,8 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
                 if *stopped.borrow() {
                     return;
                 }
-                match Workers::start(sockets.udp, sockets.tcp, service, limits, connections_max) {
+                match Workers::start(sockets.udp, sockets.tcp, sockets.tls, service, limits, connections_max)
+                {
                     Ok(workers) => *slot = Some(workers),
                     Err(error) => abort_process(&format!("cannot answer: {error}")),
                 }

@@ -35,6 +35,7 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
         allow_query: Acl::new(&zone.allow_query, interfaces),
         allow_query_on: Acl::new(&zone.allow_query_on, interfaces),
         allow_transfer: Acl::new(&zone.allow_transfer, interfaces),
+        transfer_over: zone.transfer_over,
         allow_update: Acl::new(&zone.allow_update, interfaces),
         max_ixfr_ratio: zone.max_ixfr_ratio,
     };

@@ -41,6 +41,7 @@ pub(super) fn status_source(reported: Reported) -> status::StatusSource {
         listed.sort_by(|a, b| a.name.cmp(&b.name));
         let loaded = |apex: &Name| table.get(apex).is_some_and(|zone| zone.cell().load().is_some());
         let counters = status.counters;
+        let workers = workers.lock().unwrap_or_else(PoisonError::into_inner);
         ClusterStatus {
             node: status.node_id,
             role: status.role,
@@ -51,6 +52,7 @@ pub(super) fn status_source(reported: Reported) -> status::StatusSource {
             ready: status.ready && configured.iter().all(loaded),
             members: status.members.iter().map(member_status).collect(),
             zones: listed,
+            connections: workers.as_ref().map_or(0, Workers::connection_count),
             counters: [
                 status::Counter {
                     name: "log_commits",
@@ -78,7 +80,7 @@ pub(super) fn status_source(reported: Reported) -> status::StatusSource {
                 },
             ]
             .into_iter()
-            .chain(workers.lock().unwrap_or_else(PoisonError::into_inner).iter().flat_map(Workers::counters))
+            .chain(workers.iter().flat_map(Workers::counters))
             .chain(rate_limit_counters(&policy.load()))
             .chain(query_log_counters(&policy.load()))
             .collect(),

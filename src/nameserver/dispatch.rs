@@ -205,7 +205,7 @@ impl Nameserver {
             let reason = format_args!("'{zone}/{}': non-authoritative zone", question.qclass);
             return Err(bad(envelope, reason, Rcode::NOTAUTH));
         };
-        if !zone_policy.allow_transfer.allows(client.address.ip(), envelope.key()) {
+        if !zone_policy.lets_transfer(client, envelope.key()) {
             log_denied(envelope, question);
             envelope.explain(ExtendedError::PROHIBITED);
             return Err(Rcode::REFUSED);

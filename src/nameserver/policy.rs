@@ -9,7 +9,7 @@ use super::query_log::QueryLog;
 use super::request::{Client, Transport};
 use super::rrl::{Judgement, Limiter, Response};
 use super::transfer_out;
-use crate::config::{IxfrRatio, MinimalResponses};
+use crate::config::{IxfrRatio, MinimalResponses, TransferOver, TransferTransport};
 use crate::dns::edns::UDP_BYTES_DEFAULT;
 use crate::dns::{Class, Name, Rcode, tsig};
 use std::collections::HashMap;
@@ -156,6 +156,8 @@ pub struct ZonePolicy {
     pub allow_query_on: Acl,
     /// Who may transfer it.
     pub allow_transfer: Acl,
+    /// How they must ask for it.
+    pub transfer_over: TransferOver,
     /// Who may update it.
     pub allow_update: Acl,
     /// When a whole transfer is better than the differences.
@@ -166,6 +168,20 @@ impl ZonePolicy {
     /// Whether the client may query the zone, with the key that signed its query, at the address that it asked.
     pub fn lets_query(&self, client: &Client, key: Option<&Name>) -> bool {
         lets_query(&self.allow_query, &self.allow_query_on, client, key)
+    }
+}
+
+impl ZonePolicy {
+    /// Whether the client may transfer the zone, with the key that signed its request, the way it came.
+    pub fn lets_transfer(&self, client: &Client, key: Option<&Name>) -> bool {
+        let TransferOver { port, transport } = self.transfer_over;
+        self.allow_transfer.allows(client.address.ip(), key)
+            && port.is_none_or(|port| client.local.is_some_and(|local| local.port() == port))
+            && match transport {
+                None => true,
+                Some(TransferTransport::Tcp) => client.transport == Transport::Tcp,
+                Some(TransferTransport::Tls) => client.transport == Transport::Tls,
+            }
     }
 }
 
@@ -182,6 +198,7 @@ impl Default for ZonePolicy {
             allow_query: Acl::any(),
             allow_query_on: Acl::any(),
             allow_transfer: Acl::any(),
+            transfer_over: TransferOver::default(),
             allow_update: Acl::none(),
             max_ixfr_ratio: IxfrRatio::Percent(100),
         }

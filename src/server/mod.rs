@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! UDP  worker per core: packets in batches ─► nameserver::query, or Nameserver::handle ─► packets
-//! TCP  listener ─► connection: { length, message }* ─► Nameserver::handle ─► responses, transfers
+//! TCP  worker per core: messages of a connection in batches ─► the same ─► responses, transfers
+//! TLS  the same, behind a handshake
 //! ```
 //!
 //! Invariants: every connection, message and wait has a bound; no memory is taken for octets that have not
@@ -11,5 +12,6 @@
 //! Not here: what a request means (`nameserver`), which addresses to listen on (`config`, `daemon`).
 
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 mod udp_batch;

@@ -13,6 +13,9 @@
 //! [`Limits::connections_max`] connections, see `connections` for who gives way; see `connection` for what holds of
 //! each.
 //!
+//! TLS has workers of its own: handshakes take a thousand times as long as a query, and plain TCP does not wait for
+//! them.
+//!
 //! Not here: what is answered (`nameserver`), certificates ([`super::tls`]).
 
 mod connection;
@@ -23,11 +26,13 @@ mod framing;
 pub use connections::Connections;
 pub use desk::{Counters, Service};
 
+use super::tls::ALPN;
 use crate::nameserver::{Client, Nameserver, Transport};
 use connection::Connection;
 use connections::Slot;
 use desk::Desk;
 use framing::FRAME_BYTES_MAX;
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -39,7 +44,8 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
+use tokio_rustls::{Accept, TlsAcceptor};
 
 /// How long to wait when the system has no descriptors or memory for another connection.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -102,6 +108,14 @@ pub fn bind(address: SocketAddr, listen_queue: u32) -> io::Result<std::net::TcpL
     Ok(socket.into())
 }
 
+/// A socket that connections come from, and how they begin.
+pub struct Listener {
+    /// Made by [`bind`].
+    pub socket: std::net::TcpListener,
+    /// What a TLS handshake needs; `None`: there is none.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
 /// Tries whether somebody else listens at an address: [`bind`] alone would share it with them.
 ///
 /// # Errors
@@ -126,17 +140,18 @@ pub struct Workers {
 
 /// What happens to the addresses of a worker.
 enum Change {
-    Listen(std::net::TcpListener),
+    Listen(Listener),
     StopListening(SocketAddr),
 }
 
 impl Workers {
-    /// Starts one worker for each set of listeners, which [`bind`] has made, one per address.
+    /// Starts one worker for each set of listeners, one per address. Their threads are called `name`.
     ///
     /// # Errors
     /// A thread or a runtime that cannot be made; no worker is running then.
     pub fn start(
-        listeners: Vec<Vec<std::net::TcpListener>>,
+        name: &str,
+        listeners: Vec<Vec<Listener>>,
         service: &Service,
         connections: Arc<Connections>,
         limits: Limits,
@@ -147,22 +162,21 @@ impl Workers {
         for (index, listeners) in listeners.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let worker = Worker::new(service.clone(), Arc::clone(&workers.connections), limits);
-            let listeners = {
-                let _guard = runtime.enter();
-                listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?
-            };
             workers.counters.push(Arc::clone(&worker.counters));
             let stopped = stopped.clone();
             let (sender, changes) = mpsc::unbounded_channel();
             workers.changes.push(sender);
+            let guard = runtime.enter();
+            let listeners = listeners.into_iter().map(Accepting::new).collect::<io::Result<Vec<_>>>()?;
+            drop(guard);
             let run = move || runtime.block_on(worker.run(listeners, changes, stopped));
-            workers.threads.push(std::thread::Builder::new().name(format!("tcp-{index}")).spawn(run)?);
+            workers.threads.push(std::thread::Builder::new().name(format!("{name}-{index}")).spawn(run)?);
         }
         Ok(workers)
     }
 
     /// Serves one more address, with a listener for each worker.
-    pub fn listen(&self, listeners: Vec<std::net::TcpListener>) {
+    pub fn listen(&self, listeners: Vec<Listener>) {
         for (worker, listener) in self.changes.iter().zip(listeners) {
             // A worker that is gone serves nothing.
             let _ = worker.send(Change::Listen(listener));
@@ -229,7 +243,7 @@ impl Worker {
     /// end.
     async fn run(
         self: Arc<Worker>,
-        listeners: Vec<TcpListener>,
+        listeners: Vec<Accepting>,
         mut changes: mpsc::UnboundedReceiver<Change>,
         stopped: watch::Receiver<bool>,
     ) {
@@ -237,8 +251,8 @@ impl Worker {
         let (alive, mut ended) = mpsc::channel(1);
         let mut serving = tokio::task::JoinSet::new();
         let mut served = HashMap::new();
-        let mut serve = |listener: TcpListener, served: &mut HashMap<SocketAddr, AbortHandle>| {
-            let Ok(address) = listener.local_addr() else { return };
+        let mut serve = |listener: Accepting, served: &mut HashMap<SocketAddr, AbortHandle>| {
+            let Ok(address) = listener.socket.local_addr() else { return };
             let task = Arc::clone(&self).serve(listener, stopped.clone(), alive.clone());
             served.insert(address, serving.spawn(task));
         };
@@ -249,7 +263,7 @@ impl Worker {
         loop {
             tokio::select! {
                 Some(change) = changes.recv() => match change {
-                    Change::Listen(listener) => match TcpListener::from_std(listener) {
+                    Change::Listen(listener) => match Accepting::new(listener) {
                         Ok(listener) => serve(listener, &mut served),
                         Err(error) => tracing::error!("TCP connections cannot be accepted: {error}"),
                     },
@@ -268,14 +282,16 @@ impl Worker {
 
     async fn serve(
         self: Arc<Worker>,
-        listener: TcpListener,
+        listener: Accepting,
         mut stopped: watch::Receiver<bool>,
         alive: mpsc::Sender<Infallible>,
     ) {
-        let local = listener.local_addr().ok();
+        let Accepting { socket, tls } = listener;
+        let local = socket.local_addr().ok();
+        let transport = if tls.is_some() { Transport::Tls } else { Transport::Tcp };
         loop {
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = socket.accept() => accepted,
                 _ = stopped.wait_for(|stop| *stop) => return,
             };
             let (stream, address) = match accepted {
@@ -297,18 +313,57 @@ impl Worker {
                 tracing::debug!("no more TCP clients: quota reached");
                 continue;
             };
-            let client = Client { address, local, transport: Transport::Tcp };
-            let (worker, alive) = (Arc::clone(&self), alive.clone());
+            let client = Client { address, local, transport };
+            let (worker, tls, alive) = (Arc::clone(&self), tls.clone(), alive.clone());
             tokio::spawn(async move {
-                worker.connection(stream, client, slot, accepted).await;
+                match tls {
+                    None => Connection::new(stream, client, slot, worker, accepted).await,
+                    Some(tls) => worker.tls_connection(tls.accept(stream), client, slot, accepted).await,
+                }
                 drop(alive);
             });
         }
     }
 
-    /// Serves one connection to its end.
-    async fn connection(self: Arc<Worker>, stream: TcpStream, client: Client, slot: Slot, accepted: Instant) {
-        Connection::new(stream, client, slot, self, accepted).await;
+    /// Serves one connection that begins with a handshake.
+    async fn tls_connection(
+        self: Arc<Worker>,
+        handshake: Accept<TcpStream>,
+        client: Client,
+        slot: Slot,
+        accepted: Instant,
+    ) {
+        // A handshake and the first message after it have the time of a first message together.
+        let deadline = accepted + self.limits.initial_timeout;
+        match timeout_at(deadline.into(), slot.unless_told(handshake)).await {
+            Ok(Some(Ok(stream))) => {
+                // RFC 9103 §7.1: a transfer over TLS needs a connection that was made for DNS. BIND: the same.
+                let is_for_dns = stream.get_ref().1.alpn_protocol() == Some(ALPN);
+                let connection = Connection::new(stream, client, slot, self, accepted);
+                let connection = if is_for_dns { connection } else { connection.without_transfers() };
+                // Boxed: a handshake that goes on for long should not hold the room for what comes after it.
+                Box::pin(connection).await;
+            }
+            Ok(Some(Err(error))) => {
+                Counters::add(&self.counters.handshakes_failed, 1);
+                tracing::debug!("TLS handshake with {} failed: {error}", client.address);
+            }
+            Ok(None) => {}
+            Err(_) => Counters::add(&self.counters.timeouts, 1),
+        }
+    }
+}
+
+/// A [`Listener`] that the runtime of its worker waits for.
+struct Accepting {
+    socket: TcpListener,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Accepting {
+    fn new(listener: Listener) -> io::Result<Accepting> {
+        let socket = TcpListener::from_std(listener.socket)?;
+        Ok(Accepting { socket, tls: listener.tls.map(TlsAcceptor::from) })
     }
 }
 

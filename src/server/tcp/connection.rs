@@ -54,6 +54,7 @@ pub(super) struct Connection<S> {
     /// Whether the stream has taken something that it may hold back.
     is_unflushed: bool,
     transfers: VecDeque<transfer_out::Messages>,
+    may_transfer: bool,
     /// Whether the client, or we, want nothing more to be read.
     has_ended: bool,
     /// Whether a message has ever been complete.
@@ -83,12 +84,18 @@ impl<S: Stream> Connection<S> {
             sent: 0,
             is_unflushed: false,
             transfers: VecDeque::new(),
+            may_transfer: true,
             has_ended: false,
             is_served: false,
             is_kept_alive: false,
             since: accepted,
             alarm: Alarm::default(),
         }
+    }
+
+    /// The same without zone transfers.
+    pub(super) fn without_transfers(self) -> Connection<S> {
+        Connection { may_transfer: false, ..self }
     }
 
     /// Does what can be done now. True when nothing is left to do.
@@ -181,6 +188,7 @@ impl<S: Stream> Connection<S> {
             client: &self.client,
             slot: &self.slot,
             transfers: self.transfers.len(),
+            may_transfer: self.may_transfer,
             unanswered_max: self.worker.limits.unanswered_max,
         };
         let began_empty = self.input.is_empty();

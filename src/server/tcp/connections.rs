@@ -12,10 +12,12 @@
 //! there is room nobody is limited, and when there is none, one client cannot keep the others out.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// One client's part of the connections: one in so many.
@@ -260,6 +262,16 @@ impl Slot {
             told if told == Told::Finish as u8 => Told::Finish,
             _ => Told::Leave,
         }
+    }
+
+    /// Waits for `what`, but no longer than the connection may go on undisturbed.
+    pub(super) async fn unless_told<F: Future>(&self, what: F) -> Option<F::Output> {
+        let mut what = pin!(what);
+        poll_fn(|context| match self.told(context) {
+            Told::GoOn => what.as_mut().poll(context).map(Some),
+            Told::Finish | Told::Leave => Poll::Ready(None),
+        })
+        .await
     }
 
     /// Notes what the connection waits for, and since when.

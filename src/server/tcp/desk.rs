@@ -10,6 +10,9 @@
 use super::connections::Slot;
 use super::framing::{self, FRAME_BYTES_MAX, Messages, PREFIX_BYTES};
 use crate::clock;
+use crate::dns::Rcode;
+use crate::dns::message::{Header, Question};
+use crate::dns::wire::{MESSAGE_BYTES_MAX, Writer};
 use crate::nameserver::policy::Policy;
 use crate::nameserver::query::{Context, Outputs, Request, Verdict, Workspace};
 use crate::nameserver::transfer_out;
@@ -86,6 +89,8 @@ pub(super) struct Customer<'a> {
     pub(super) slot: &'a Slot,
     /// Transfers that the connection is busy with.
     pub(super) transfers: usize,
+    /// Whether zones may be transferred this way.
+    pub(super) may_transfer: bool,
     /// How many requests may be unanswered.
     pub(super) unanswered_max: usize,
 }
@@ -230,10 +235,21 @@ impl Desk {
                     self.counters.count_response(&response);
                 }
             }
-            Action::Transfer(messages) => dealt.transfers.push(*messages),
+            Action::Transfer(messages) if customer.may_transfer => dealt.transfers.push(*messages),
+            Action::Transfer(_) => self.refuse(packet),
             Action::Drop => self.tray.dropped += 1,
             Action::Pending => {}
         }
+    }
+
+    /// BIND: SERVFAIL, not signed.
+    fn refuse(&mut self, packet: &[u8]) {
+        let (Some(header), Some(question)) = (Header::parse(packet), Question::first(packet)) else { return };
+        let mut writer = Writer::new(MESSAGE_BYTES_MAX);
+        writer
+            .question(&question.name, question.qtype, question.qclass)
+            .expect("a question fits 65,535 octets");
+        self.tray.push(&writer.finish(&header.response(Rcode::SERVFAIL)));
     }
 
     fn count(&mut self, received: usize) {

@@ -74,12 +74,12 @@ async fn start_with(limits: Limits, connections_max: usize) -> Running {
     let service = Service { nameserver: Arc::new(nameserver), zones, policy };
     let listener = bind("127.0.0.1:0".parse().expect("an address"), 64).expect("a port");
     let address = listener.local_addr().expect("an address");
-    let listener = TcpListener::from_std(listener).expect("a runtime");
     let connections = Arc::new(Connections::new(connections_max));
     let worker = Worker::new(service, Arc::clone(&connections), limits);
     let counters = Arc::clone(&worker.counters);
     let (stop, stopped) = watch::channel(false);
     let (changes, changed) = mpsc::unbounded_channel();
+    let listener = Accepting::new(Listener { socket: listener, tls: None }).expect("a runtime");
     let task = tokio::spawn(worker.run(vec![listener], changed, stopped));
     Running { address, connections, counters, changes, stop, task, proposals }
 }
@@ -137,7 +137,7 @@ async fn addresses_come_and_go_and_leave_the_connections_they_have() {
     let running = start(Limits::default()).await;
     let comes = std::net::SocketAddr::new("127.0.0.2".parse().expect("an address"), running.address.port());
     let listener = bind(comes, 64).expect("the same port at another address");
-    assert!(running.changes.send(Change::Listen(listener)).is_ok());
+    assert!(running.changes.send(Change::Listen(Listener { socket: listener, tls: None })).is_ok());
     let mut stream = TcpStream::connect(comes).await.expect("the socket is bound");
     let mut ask = async |id: u16| {
         stream.write_all(&request(id, Opcode::QUERY, RrType::A)).await.expect("open");
