@@ -16,6 +16,7 @@
 mod answering;
 mod listening;
 mod policy;
+mod reaper;
 mod reporting;
 mod restore;
 mod seed;
@@ -270,6 +271,7 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         .build()?;
     let directory = config.options.directory.clone().unwrap_or_else(|| PathBuf::from("."));
     let zones = Zones::default();
+    reaper::start(&zones)?;
     for zone in &config.zones {
         // Known but not loaded: queries get SERVFAIL, not REFUSED.
         zones.insert(Arc::new(Zone::new(zone.name.clone(), Vec::new(), 0)));

@@ -19,6 +19,7 @@ pub mod journal;
 mod key;
 pub mod leaf;
 pub mod lookup;
+pub mod retired;
 pub mod serial;
 pub mod table;
 mod trie;

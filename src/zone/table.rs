@@ -5,6 +5,7 @@
 //!                                       └──► Journal (IXFR)           behind a mutex: transfers and apply only
 //! ```
 
+use super::retired::{Reaper, Retired, Retirement};
 use super::{Contents, changeset::PackedChangeset, journal::Journal, lookup::LookupName};
 use crate::dns::Name;
 use crate::dns::name::labels;
@@ -28,6 +29,7 @@ pub struct Zone {
     contents: ArcSwapOption<Contents>,
     journal: Mutex<Journal>,
     load_steps: AtomicU64,
+    retirement: Retirement,
 }
 
 impl Zone {
@@ -41,6 +43,7 @@ impl Zone {
             contents: ArcSwapOption::empty(),
             journal: Mutex::new(Journal::new(journal_bytes_max)),
             load_steps: AtomicU64::new(0),
+            retirement: Retirement::default(),
         }
     }
 
@@ -81,7 +84,11 @@ impl Zone {
             Some(changeset) => journal.push(changeset),
             None => journal.clear(),
         }
-        self.contents.store(Some(contents));
+        let before = self.contents.swap(Some(contents));
+        drop(journal);
+        if let Some(before) = before {
+            self.retirement.retire(Retired::Version(before));
+        }
     }
 
     /// Fills the journal with stored changesets, oldest first; the last one leads to the current version.
@@ -208,34 +215,57 @@ impl ZoneTable {
 
 /// The published zone table; clones share it.
 #[derive(Clone, Default)]
-pub struct Zones(Arc<ArcSwap<ZoneTable>>);
+pub struct Zones {
+    table: Arc<ArcSwap<ZoneTable>>,
+    retirement: Arc<Retirement>,
+}
 
 impl Zones {
     /// The current table.
     pub fn load(&self) -> Arc<ZoneTable> {
-        self.0.load_full()
+        self.table.load_full()
     }
 
     /// The cell, for workers that cache the table (`arc_swap::Cache`).
     pub fn cell(&self) -> &Arc<ArcSwap<ZoneTable>> {
-        &self.0
+        &self.table
+    }
+
+    /// Who is to hold what is replaced until nobody reads it, from now on; `None` if somebody does already.
+    pub fn reaper(&self) -> Option<Reaper> {
+        self.retirement.open()
     }
 
     /// Adds a zone, or replaces the one with the same apex.
     pub fn insert(&self, zone: Arc<Zone>) {
-        self.0.rcu(|table| {
+        zone.retirement.follow(&self.retirement);
+        let before = self.table.rcu(|table| {
             let mut zones = table.zones.clone();
             zones.insert(zone.name.to_lowercase().as_wire().into(), Arc::clone(&zone));
             ZoneTable::new(zones)
         });
+        self.retire(&zone.name, before);
     }
 
     /// Takes a zone away.
     pub fn remove(&self, apex: &Name) {
-        self.0.rcu(|table| {
+        let before = self.table.rcu(|table| {
             let mut zones = table.zones.clone();
             zones.remove(apex.to_lowercase().as_wire());
             ZoneTable::new(zones)
         });
+        self.retire(apex, before);
+    }
+
+    /// Lets go of a table and of what it alone had for this apex.
+    fn retire(&self, apex: &Name, table: Arc<ZoneTable>) {
+        if let Some(zone) = table.get(apex) {
+            let version = zone.contents().map(Retired::Version);
+            version
+                .into_iter()
+                .chain([Retired::Zone(Arc::clone(zone))])
+                .for_each(|retired| self.retirement.retire(retired));
+        }
+        self.retirement.retire(Retired::Table(table));
     }
 }
