@@ -80,6 +80,32 @@ pub struct Question {
 pub struct Edns {
     pub udp_bytes: u16,
     pub dnssec_ok: bool,
+    pub options: Options,
+}
+
+/// Options that change nothing but the OPT record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Options {
+    None,
+    /// A client cookie, as every resolver sends it.
+    Cookie,
+    /// The same behind options that nobody knows.
+    Many,
+}
+
+/// The client cookie of a query.
+pub const CLIENT_COOKIE: [u8; 8] = [9, 8, 7, 6, 5, 4, 3, 2];
+const COOKIE_OPTION: [u8; 4] = [0, 10, 0, 8];
+const UNKNOWN_OPTIONS: [u8; 9] = [0xff, 0xdc, 0, 1, 7, 0xff, 0xdd, 0, 0];
+
+impl Options {
+    fn rdata(self) -> Vec<u8> {
+        match self {
+            Options::None => Vec::new(),
+            Options::Cookie => [&COOKIE_OPTION[..], &CLIENT_COOKIE].concat(),
+            Options::Many => [&UNKNOWN_OPTIONS[..], &COOKIE_OPTION, &CLIENT_COOKIE].concat(),
+        }
+    }
 }
 
 const CHAOS: u16 = 3;
@@ -98,7 +124,10 @@ impl Question {
             out.push(0);
             out.extend_from_slice(&wire::OPT.to_be_bytes());
             out.extend_from_slice(&edns.udp_bytes.to_be_bytes());
-            out.extend_from_slice(&[0, 0, if edns.dnssec_ok { 0x80 } else { 0 }, 0, 0, 0]);
+            out.extend_from_slice(&[0, 0, if edns.dnssec_ok { 0x80 } else { 0 }, 0]);
+            let rdata = edns.options.rdata();
+            out.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
+            out.extend_from_slice(&rdata);
         }
         out
     }
@@ -281,7 +310,8 @@ pub fn draw(subjects: &[Subject], count: usize, rng: &mut Rng) -> Vec<Question> 
 
 fn with_flags(kind: Kind, name: String, qtype: u16, rng: &mut Rng) -> Question {
     let udp_bytes = *rng.pick(&[0, 512, 1232, 1232, 1232, 4096, 65_535]);
-    let edns = if rng.chance(70) { Some(Edns { udp_bytes, dnssec_ok: rng.chance(60) }) } else { None };
+    let options = *rng.pick(&[Options::None, Options::Cookie, Options::Many]);
+    let edns = rng.chance(70).then(|| Edns { udp_bytes, dnssec_ok: rng.chance(60), options });
     let class = match kind {
         Kind::OtherClass => *rng.pick(&[CHAOS, CHAOS, CHAOS, 4, wire::CLASS_ANY, wire::CLASS_NONE, 2, 77]),
         _ => wire::CLASS_IN,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::question::{AD, Question};
+use super::question::{AD, CLIENT_COOKIE, Options, Question};
 use crate::harness::client;
 use crate::harness::wire::{self, Message, Rr};
 
@@ -13,6 +13,9 @@ const NSEC: u16 = 47;
 const NSEC3: u16 = 50;
 /// The EDNS option of extended errors (RFC 8914).
 const EXTENDED_ERROR: u8 = 15;
+/// That of cookies (RFC 7873).
+const COOKIE: u8 = 10;
+const NOTIMP: u16 = 4;
 
 /// What one server said.
 #[derive(Default)]
@@ -107,6 +110,13 @@ pub fn read_ours(question: &Question, packet: &[u8]) -> Message {
     if !message.questions.is_empty() {
         assert_eq!(packet.get(12..12 + asked.len()), Some(asked), "the question of {question:?} is repeated");
     }
+    if question.edns.is_some_and(|edns| edns.options != Options::None) {
+        let opt = message.additionals.iter().find(|rr| rr.rtype == wire::OPT);
+        let opt = opt.unwrap_or_else(|| panic!("no OPT record in the response to {question:?}"));
+        let cookie = [&[0, COOKIE, 0, 24][..], &CLIENT_COOKIE].concat();
+        let has_cookie = options(&opt.rdata).iter().any(|option| option.starts_with(&cookie));
+        assert!(has_cookie, "no cookie in the response to {question:?}");
+    }
     message
 }
 
@@ -125,9 +135,16 @@ fn same(a: &Reply, b: &Reply) -> bool {
         && matches!((&a.whole, &b.whole), (Some(a), Some(b)) if canonical(a) == canonical(b))
 }
 
+/// A reply with a part of each response left out.
+fn without(part: fn(&Message) -> Message, reply: &Reply) -> Reply {
+    Reply { first: reply.first.as_ref().map(part), whole: reply.whole.as_ref().map(part) }
+}
+
 /// Judges our response to a question.
 pub fn judge(question: &Question, replies: &Replies) -> Verdict {
-    let Replies { ours, bind, knot, nsd } = replies;
+    let bare = |reply: &Reply| without(without_extras, reply);
+    let (ours, bind) = (&bare(&replies.ours), &bare(&replies.bind));
+    let (knot, nsd) = (&replies.knot.as_ref().map(bare), &replies.nsd.as_ref().map(bare));
     let all_agree = matches!((knot, nsd), (Some(knot), Some(nsd)) if same(bind, knot) && same(bind, nsd));
     if same(ours, bind) {
         if let (Some(first), Some(whole)) = (&ours.first, &ours.whole)
@@ -173,10 +190,6 @@ pub fn judge(question: &Question, replies: &Replies) -> Verdict {
 /// Which rule the difference between our response and BIND's falls under.
 fn rule(ours: &Reply, bind: &Reply) -> Option<Rule> {
     let our = ours.first.as_ref()?;
-    let without = |part: fn(&Message) -> Message, reply: &Reply| Reply {
-        first: reply.first.as_ref().map(part),
-        whole: reply.whole.as_ref().map(part),
-    };
     let told = without(without_extended_error, bind);
     if same(&told, ours) {
         return Some(Rule::ExtendedErrors);
@@ -223,15 +236,45 @@ fn rule(ours: &Reply, bind: &Reply) -> Option<Rule> {
         .then_some(Rule::AdditionalRoom)
 }
 
-/// The response without an extended error.
-fn without_extended_error(theirs: &Message) -> Message {
-    let mut rest = theirs.clone();
+/// The options of RDATA of an OPT record, each with its head.
+fn options(rdata: &[u8]) -> Vec<&[u8]> {
+    let mut rest = rdata;
+    std::iter::from_fn(|| {
+        let length = 4 + usize::from(u16::from_be_bytes([*rest.get(2)?, *rest.get(3)?]));
+        let (option, behind) = rest.split_at_checked(length)?;
+        rest = behind;
+        Some(option)
+    })
+    .collect()
+}
+
+/// The response without some options.
+fn without_options(message: &Message, is_meant: impl Fn(&[u8]) -> bool) -> Message {
+    let mut rest = message.clone();
     for opt in rest.additionals.iter_mut().filter(|rr| rr.rtype == wire::OPT) {
-        if opt.rdata.starts_with(&[0, EXTENDED_ERROR]) {
-            opt.rdata.clear();
-        }
+        opt.rdata =
+            options(&opt.rdata).into_iter().filter(|option| !is_meant(option)).collect::<Vec<_>>().concat();
     }
     rest
+}
+
+/// The response without an extended error.
+fn without_extended_error(theirs: &Message) -> Message {
+    without_options(theirs, |option| option.starts_with(&[0, EXTENDED_ERROR]))
+}
+
+/// The response without a cookie, which Knot and NSD are not asked to make, and without the extended errors that BIND
+/// has not.
+fn without_extras(message: &Message) -> Message {
+    let explained = match message.rcode {
+        wire::REFUSED => 20,
+        wire::SERVFAIL => 14,
+        NOTIMP => 21,
+        _ => return without_options(message, |option| option.starts_with(&[0, COOKIE])),
+    };
+    without_options(message, |option| {
+        option.starts_with(&[0, COOKIE]) || option == [0, EXTENDED_ERROR, 0, 2, 0, explained]
+    })
 }
 
 /// The response without AD, where BIND sets it because nothing in the response speaks against it.
