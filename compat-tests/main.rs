@@ -20,6 +20,7 @@ mod formats;
 mod fuzz;
 mod group_commit;
 mod logging;
+mod limits;
 mod man;
 mod outside;
 mod rrtypes;
