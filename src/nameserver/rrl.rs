@@ -228,6 +228,16 @@ fn hash_name(hasher: &mut SipHasher13, response: &Response<'_>) {
     }
 }
 
+/// A response that is too much for an account.
+struct Limited<'a> {
+    judgement: Judgement,
+    purpose: Purpose,
+    account: Account<'a>,
+    rate: i32,
+    /// Whether its stream is told of already.
+    is_logged: bool,
+}
+
 /// One batch: one second, one load.
 pub struct Pass<'a> {
     limiter: &'a Limiter,
@@ -243,18 +253,17 @@ impl Pass<'_> {
             return Judgement::Send;
         }
         let network = limiter.network(client);
-        let mut limited = self.debit(network, Purpose::Kind(response.kind), response);
-        // BIND: both accounts pay; the log tells of this one if both are empty.
-        if let Some(all) = self.debit(network, Purpose::All, response) {
-            limited = Some(all);
-        }
-        let Some(judgement) = limited else { return Judgement::Send };
+        let of_kind = self.debit(network, Purpose::Kind(response.kind), response);
+        // BIND: both accounts pay; if both are empty, this one counts.
+        let of_all = self.debit(network, Purpose::All, response);
+        let Some(limited) = of_all.or(of_kind) else { return Judgement::Send };
+        self.tell(network, response, &limited);
         if limiter.settings.log_only {
             return Judgement::Send;
         }
-        let counter = if judgement == Judgement::Slip { &limiter.slipped } else { &limiter.dropped };
+        let counter = if limited.judgement == Judgement::Slip { &limiter.slipped } else { &limiter.dropped };
         counter.fetch_add(1, Ordering::Relaxed);
-        judgement
+        limited.judgement
     }
 
     /// Notes that this client sends queries by TCP: what it gets by UDP is not scaled down.
@@ -275,8 +284,7 @@ impl Pass<'_> {
     }
 
     /// Charges one account; what is to be done if there is not enough on it.
-    fn debit(&self, network: Prefix, purpose: Purpose, response: &Response<'_>) -> Option<Judgement> {
-        let settings = &self.limiter.settings;
+    fn debit(&self, network: Prefix, purpose: Purpose, response: &Response<'_>) -> Option<Limited<'_>> {
         let rate = self.limiter.rate(purpose);
         if rate == 0 {
             return None;
@@ -287,14 +295,21 @@ impl Pass<'_> {
         if debit.is_covered {
             return None;
         }
-        if !debit.is_logged && tracing::enabled!(target: "rate-limit", tracing::Level::INFO) {
-            let first = || self.limiter.describe(network, purpose, response, Some(response.rcode));
-            let what = || self.limiter.describe(network, purpose, response, None);
-            self.limiter.with_streams(|streams| streams.begin(account, terms.rate, self.now, first, what));
-        }
         // BIND: not every error can be truncated, and what is too much altogether is too much truncated as well.
-        let can_slip = !matches!(purpose, Purpose::All | Purpose::Kind(Kind::Error)) && settings.slip > 0;
-        Some(if can_slip && debit.slips { Judgement::Slip } else { Judgement::Drop })
+        let can_slip = !matches!(purpose, Purpose::All | Purpose::Kind(Kind::Error));
+        let judgement = if can_slip && debit.slips { Judgement::Slip } else { Judgement::Drop };
+        Some(Limited { judgement, purpose, account, rate: terms.rate, is_logged: debit.is_logged })
+    }
+
+    /// Tells of a stream that begins to be limited.
+    fn tell(&self, network: Prefix, response: &Response<'_>, limited: &Limited<'_>) {
+        if limited.is_logged || !tracing::enabled!(target: "rate-limit", tracing::Level::INFO) {
+            return;
+        }
+        let Limited { purpose, account, rate, .. } = *limited;
+        let first = || self.limiter.describe(network, purpose, response, Some(response.rcode));
+        let what = || self.limiter.describe(network, purpose, response, None);
+        self.limiter.with_streams(|streams| streams.begin(account, rate, self.now, first, what));
     }
 
     /// What an account is charged by: less while the server is busy, but not for those who have come by TCP.

@@ -67,6 +67,9 @@ fn each_kind_of_stream_is_told_of_in_the_words_of_bind() {
     check(log_only, CLIENT, "www.example.", "would limit responses to 192.0.2.0/24 for www.example IN A");
     let all = RateLimit { all_per_sec: 2, ..RateLimit::with_rate(0) };
     check(all, CLIENT, "www.example.", "limit all responses to 192.0.2.0/24");
+    // Both are limited from the second response on; the larger of the two is told of.
+    let both = RateLimit { all_per_sec: 1, ..one };
+    check(both, CLIENT, "www.example.", "limit all responses to 192.0.2.0/24");
 }
 
 #[test]
