@@ -10,6 +10,10 @@ use super::harness::{Cluster, Site, client, tsig, wait, zonegen};
 const ZONE: &str = "big.test.";
 const RECORDS: usize = 1_000_000;
 const SAMPLES: usize = 500;
+/// Octets of resident memory per record, everything included, once a node is at rest after a load or a restart.
+const OCTETS_PER_RECORD_MAX: u64 = 150;
+/// A node rests when it has given back what loading took and its log is compacted.
+const REST_LIMIT: Duration = Duration::from_secs(60);
 /// Loading is measured in seconds; this is where the test stops believing in it.
 const LOAD_LIMIT: Duration = Duration::from_secs(300);
 
@@ -43,6 +47,16 @@ fn report(label: &str, node: &Named, loaded: Duration) {
     );
 }
 
+/// Waits until the node is as small as it must be: a size, not a time.
+fn await_rest(node: &Named) {
+    let process = node.process();
+    let bound = OCTETS_PER_RECORD_MAX * RECORDS as u64;
+    wait::until(&format!("{} to take at most {} MiB", node.label(), bound >> 20), REST_LIMIT, || {
+        (process.resident_bytes() <= bound).then_some(())
+    });
+    println!("{:8} {} octets a record at rest", node.label(), process.resident_bytes() / RECORDS as u64);
+}
+
 #[test]
 fn a_million_records_load_replicate_and_answer() {
     let mut rng = Rng::for_test("bigzone");
@@ -64,6 +78,7 @@ fn a_million_records_load_replicate_and_answer() {
         report(node.label(), node, began.elapsed());
     }
     cluster.await_same_serial(ZONE, LOAD_LIMIT);
+    cluster.nodes.iter().for_each(await_rest);
 
     let mut asked = 0;
     for (owner, rtype) in &generated.owners {
@@ -98,6 +113,7 @@ fn a_million_records_load_replicate_and_answer() {
     cluster.nodes[0].start();
     cluster.nodes[0].await_ready(LOAD_LIMIT);
     report("restart", &cluster.nodes[0], began.elapsed());
+    await_rest(&cluster.nodes[0]);
     wait::until("the update after a restart", Duration::from_secs(10), || {
         client::addresses(cluster.nodes[0].dns(), &owner).filter(|found| !found.is_empty())
     });

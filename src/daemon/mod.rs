@@ -284,9 +284,12 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         Box::new(move |zone: &Arc<Zone>| notify.changed(zone.name()))
     };
     let machine = StateMachine::new(zones.clone(), policy::limits(&config), on_publish);
-    let (stores, machine) = runtime.block_on(open(&directory, &config, machine))?;
-    let driver =
-        driver::start(driver_config(&config, sockets.cluster)?, stores, machine, Arc::new(abort_process))?;
+    let driver = {
+        let (handle, directory, members) = (runtime.handle().clone(), directory.clone(), members(&config));
+        let node_id = node_id(&config);
+        let open = move || handle.block_on(open(&directory, node_id, &members, machine));
+        driver::start(driver_config(&config, sockets.cluster)?, open, Arc::new(abort_process))?
+    };
 
     let policy = policy::with_query_log(&config, policy::nameserver(&config, &interfaces))?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
@@ -373,17 +376,20 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
     })
 }
 
+fn members(config: &Config) -> Vec<u64> {
+    match &config.cluster {
+        Some(cluster) => cluster.members.iter().map(|member| u64::from(member.id)).collect(),
+        None => vec![node_id(config)],
+    }
+}
+
 async fn open(
     directory: &Path,
-    config: &Config,
+    node_id: u64,
+    members: &[u64],
     machine: StateMachine,
 ) -> Result<(Stores, StateMachine), StartError> {
-    let node_id = node_id(config);
-    let members: Vec<u64> = match &config.cluster {
-        Some(cluster) => cluster.members.iter().map(|member| u64::from(member.id)).collect(),
-        None => vec![node_id],
-    };
-    let (log, identity, saved) = LogStore::open(directory, node_id, &members).await?;
+    let (log, identity, saved) = LogStore::open(directory, node_id, members).await?;
     let (mut zones, loaded) = ZoneStore::open(directory).await?;
     let began = clock::monotonic();
     let machine = restore::state_machine(&mut zones, loaded, machine).await?;

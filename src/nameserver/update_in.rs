@@ -14,11 +14,12 @@
 use super::policy::Policy;
 use super::request::{Client, Envelope, Transport};
 use super::{Action, Responder};
+use crate::dns::edns::ExtendedError;
 use crate::dns::message::Message;
 use crate::dns::{Class, Name, Rcode, Record, RrType, rdata};
 use crate::replication::command::{Command, Outcome, WireName};
 use crate::replication::proposer::Proposal;
-use crate::zone::ZoneTable;
+use crate::zone::{Zone, ZoneTable};
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -103,7 +104,7 @@ pub(super) fn handle(
     responder: Responder,
     surroundings: &Surroundings<'_>,
 ) -> Action {
-    let zone = match authorise(&envelope, &message, client, surroundings) {
+    let served = match authorise(&envelope, &message, client, surroundings) {
         Ok(zone) => zone,
         Err(rcode) => return Action::Respond(envelope.response(rcode, (surroundings.now)())),
     };
@@ -114,12 +115,17 @@ pub(super) fn handle(
     // The records are kept for the log only, and only if it will have them.
     let wanted = tracing::enabled!(target: "update", tracing::Level::INFO);
     let updates = if wanted { message.authorities } else { Vec::new() };
-    let command = Command::Update { zone: WireName(zone.clone()), message: packet.to_vec() };
+    let command = Command::Update { zone: WireName(served.name().clone()), message: packet.to_vec() };
     let now = surroundings.now;
     let reply = Box::new(move |outcome| {
         // From here on the same request is a new one.
         drop(place);
-        log_outcome(&envelope, &zone, &updates, outcome);
+        if outcome == Outcome::Updated(Rcode::SERVFAIL) && is_signed(&served) {
+            let zone = served.name().undotted();
+            tracing::error!(target: "update", "{envelope}: updating zone '{zone}/IN': {NO_KEYS}");
+            envelope.explain(ExtendedError::NO_PRIVATE_KEYS);
+        }
+        log_outcome(&envelope, served.name(), &updates, outcome);
         responder(envelope.response(rcode(outcome), now()));
     });
     if let Err(unheard) = (surroundings.propose)(Proposal { command, reply }) {
@@ -129,13 +135,24 @@ pub(super) fn handle(
     Action::Pending
 }
 
-/// Checks the zone section (RFC 2136 §3.1) and the permission (§3.3); the apex of the zone to update.
+/// What becomes of an update that changes a zone which was signed elsewhere. BIND: without keys, the same words.
+const NO_KEYS: &str = "found no active private keys, unable to generate any signatures";
+
+fn is_signed(zone: &Zone) -> bool {
+    let contents = zone.cell().load();
+    contents
+        .as_ref()
+        .and_then(|contents| contents.apex_leaf())
+        .is_some_and(|apex| apex.rrset(RrType::DNSKEY).is_some())
+}
+
+/// Checks the zone section (RFC 2136 §3.1) and the permission (§3.3); the zone to update.
 fn authorise(
     envelope: &Envelope,
     message: &Message,
     client: &Client,
     surroundings: &Surroundings<'_>,
-) -> Result<Name, Rcode> {
+) -> Result<Arc<Zone>, Rcode> {
     let failed = |reason: fmt::Arguments<'_>, rcode: Rcode| {
         tracing::info!(target: "update", "{envelope}: update failed: {reason} ({rcode})");
         rcode
@@ -184,7 +201,7 @@ fn authorise(
     if zone.contents().is_none() {
         return Err(failed(format_args!("{undotted}: zone not loaded"), Rcode::SERVFAIL));
     }
-    Ok(zone.name().clone())
+    Ok(Arc::clone(zone))
 }
 
 fn rcode(outcome: Outcome) -> Rcode {

@@ -201,27 +201,31 @@ impl DriverHandle {
     }
 }
 
-/// Starts the driver of a node on a thread of its own. `machine` has been restored from `stores.zones`.
+/// Starts the driver of a node on a thread of its own, on which it also runs `open`: that opens the stores and restores the
+/// state machine from `Stores::zones`.
 ///
 /// # Errors
-/// [`StartError`]; nothing is running then.
-pub fn start(
+/// [`StartError`], or what `open` says; nothing is running then.
+pub fn start<E: From<StartError> + Send + 'static>(
     config: DriverConfig,
-    stores: Stores,
-    machine: StateMachine,
+    open: impl FnOnce() -> Result<(Stores, StateMachine), E> + Send + 'static,
     on_failure: OnFailure,
-) -> Result<DriverHandle, StartError> {
+) -> Result<DriverHandle, E> {
     let (proposer, inbox) = Proposer::new();
     let (stop, stopped) = oneshot::channel();
     let (started, starting) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new().name("driver".into()).spawn(move || {
         let failure = Arc::clone(&on_failure);
         guard("driver", &failure, move || {
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime,
+            let ready = open().and_then(|opened| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                Ok((opened, runtime.map_err(StartError::Io)?))
+            });
+            let ((stores, machine), runtime) = match ready {
+                Ok(ready) => ready,
                 Err(error) => {
                     // The receiver waits below.
-                    let _ = started.send(Err(StartError::Io(error)));
+                    let _ = started.send(Err(error));
                     return Ok(());
                 }
             };
@@ -232,17 +236,18 @@ pub fn start(
                         driver.run(stopped).await
                     }
                     Err(error) => {
-                        let _ = started.send(Err(error));
+                        let _ = started.send(Err(error.into()));
                         Ok(())
                     }
                 }
             })
         });
-    })?;
+    });
+    let thread = thread.map_err(StartError::Io)?;
     match starting.recv() {
         Ok(Ok(status)) => Ok(DriverHandle { proposer, status, stop: Some(stop), thread: Some(thread) }),
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(StartError::Io(std::io::Error::other("its thread ended before it had started"))),
+        Err(_) => Err(StartError::Io(std::io::Error::other("its thread ended before it had started")).into()),
     }
 }
 

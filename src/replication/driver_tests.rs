@@ -93,7 +93,7 @@ async fn start(
     on_failure: OnFailure,
 ) -> Result<DriverHandle, StartError> {
     let (stores, machine) = open(directory, &config).await;
-    driver::start(config, stores, machine, on_failure)
+    driver::start(config, move || Ok((stores, machine)), on_failure)
 }
 
 fn cluster(ids: &[NodeId]) -> (Vec<Node>, Vec<Member>) {
@@ -281,7 +281,8 @@ async fn a_log_entry_that_cannot_be_read_stops_the_node() {
     stores.log.commit(vec![damaged]).await.expect("commit");
     let (report, reports) = mpsc::channel();
     let on_failure: OnFailure = Arc::new(move |reason| report.send(reason.to_owned()).expect("a listener"));
-    let driver = driver::start(config(), stores, machine, on_failure).expect("a node that starts");
+    let driver = driver::start::<StartError>(config(), move || Ok((stores, machine)), on_failure)
+        .expect("a node that starts");
     assert_eq!(reports.recv_timeout(PATIENCE).expect("a report"), "driver: log entry 0 is malformed");
     assert_eq!(driver.proposer().call(Command::Barrier).await, Outcome::Expired);
     driver.shutdown();
@@ -294,7 +295,7 @@ async fn a_wiped_zone_store_is_noticed_at_the_start() {
     let config = DriverConfig::new(1, members, None);
     let (mut stores, machine) = open(directory, &config).await;
     stores.saved.apply(&LogOp::Compact(5));
-    let refused = driver::start(config, stores, machine, Arc::new(|_| {}));
+    let refused = driver::start::<StartError>(config, move || Ok((stores, machine)), Arc::new(|_| {}));
     let Err(StartError::Gap { applied_index: 0, compacted_index: 5 }) = refused else {
         panic!("started over a gap");
     };

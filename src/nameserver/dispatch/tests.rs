@@ -418,6 +418,36 @@ fn an_update_enters_the_log_as_it_came_and_is_answered_with_its_outcome() {
 }
 
 #[test]
+fn an_update_that_a_signed_zone_cannot_take_is_told_why() {
+    const EXTENDED_ERROR: u16 = 15;
+    let texts = |is_signed: bool, outcome: Outcome| {
+        let fixture = fixture();
+        let zone = Arc::clone(fixture.nameserver.zones.load().get(&name("example.com.")).expect("served"));
+        let mut contents = Contents::clone(&zone.contents().expect("loaded"));
+        if is_signed {
+            contents.add(zone.name(), RrType::DNSKEY, 60, &[1, 1, 3, 13, 0]);
+        }
+        zone.publish(Arc::new(contents), None);
+        let packet = Packet { edns_version: Some(0), ..Packet::new(OP_UPDATE, &[EX]) };
+        let (_, receiver) = fixture.update(&packet.signed("k."));
+        fixture.decide(outcome);
+        let response = receiver.try_recv().expect("a response");
+        let edns = Message::parse(&response).expect("well-formed").edns.expect("an OPT record");
+        let errors = edns.options.iter().filter(|(code, _)| *code == EXTENDED_ERROR);
+        errors.map(|(_, data)| String::from_utf8_lossy(&data[2..]).into_owned()).collect::<Vec<_>>()
+    };
+    let said = texts(true, Outcome::Updated(Rcode::SERVFAIL));
+    assert_eq!(said, ["the zone is signed, and this server has no private keys"]);
+    for (is_signed, outcome) in [
+        (false, Outcome::Updated(Rcode::SERVFAIL)),
+        (true, Outcome::Updated(Rcode::NOERROR)),
+        (true, Outcome::Expired),
+    ] {
+        assert!(texts(is_signed, outcome).is_empty(), "{is_signed} {outcome:?}");
+    }
+}
+
+#[test]
 fn an_update_that_finds_the_queue_full_is_answered_with_servfail() {
     let fixture = fixture();
     let packets: Vec<Vec<u8>> = (0..=QUEUE_MAX)
