@@ -26,5 +26,7 @@ mod outside;
 mod rrtypes;
 mod secondaries;
 mod simulator;
+mod tcp;
 mod tidy;
+mod tls;
 mod zonefuzz;
