@@ -23,12 +23,15 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use trimaran::config::RateLimit;
 use trimaran::dns::edns::Edns;
 use trimaran::dns::message::Header;
 use trimaran::dns::wire::{HEADER_BYTES, Writer};
 use trimaran::dns::{Class, Name, Opcode, Rcode, RrType};
+use trimaran::nameserver::acl::Acl;
 use trimaran::nameserver::policy::Policy;
 use trimaran::nameserver::query::{self, Context, Request, Verdict, Workspace};
+use trimaran::nameserver::rrl::Limiter;
 use trimaran::nameserver::{Client, Transport};
 use trimaran::zone::lookup::{BATCH_MAX, Lookup, LookupName, lookup_batch};
 use trimaran::zone::{Contents, Zone, ZoneTable, Zones};
@@ -200,11 +203,11 @@ fn respond(
     group: &mut BenchmarkGroup<'_, WallTime>,
     id: BenchmarkId,
     zones: &ZoneTable,
+    policy: &Policy,
     packets: &[Vec<u8>],
     batch: usize,
 ) {
-    let policy = Policy::default();
-    let context = Context { zones, policy: &policy, now_secs: NOW_SECS };
+    let context = Context { zones, policy, now_secs: NOW_SECS };
     let client = client();
     let mut workspace = Workspace::new(batch);
     let mut outputs = vec![[0u8; 4096]; batch];
@@ -283,7 +286,14 @@ fn assembly(criterion: &mut Criterion, small: &World) {
     let mut group = criterion.benchmark_group("assembly");
     let zones = table(&small.contents);
     for (kind, packets) in small.responses() {
-        respond(&mut group, BenchmarkId::from_parameter(kind), &zones, &packets, BATCH_MAX);
+        respond(
+            &mut group,
+            BenchmarkId::from_parameter(kind),
+            &zones,
+            &Policy::default(),
+            &packets,
+            BATCH_MAX,
+        );
     }
     let zones = table(&Arc::new(load(SIGNED_ZONE, SIGNED_ORIGIN)));
     let signed = [
@@ -295,7 +305,14 @@ fn assembly(criterion: &mut Criterion, small: &World) {
     ];
     for (kind, name, qtype) in signed {
         let packets = vec![packet(name, qtype, Opt::DnssecOk); BATCH_MAX];
-        respond(&mut group, BenchmarkId::from_parameter(kind), &zones, &packets, BATCH_MAX);
+        respond(
+            &mut group,
+            BenchmarkId::from_parameter(kind),
+            &zones,
+            &Policy::default(),
+            &packets,
+            BATCH_MAX,
+        );
     }
 }
 
@@ -305,8 +322,22 @@ fn batches(criterion: &mut Criterion, size: &str, world: &World) {
     let zones = table(&world.contents);
     let packets = world.mixed();
     for batch in BATCHES {
-        respond(&mut group, BenchmarkId::from_parameter(batch), &zones, &packets, batch);
+        respond(&mut group, BenchmarkId::from_parameter(batch), &zones, &Policy::default(), &packets, batch);
     }
+}
+
+/// What does a rate limit add to a query? Every response is charged, and none is kept back.
+fn rate_limits(criterion: &mut Criterion, size: &str, world: &World) {
+    let mut group = criterion.benchmark_group(format!("respond under a rate limit, {size}"));
+    let (zones, packets) = (table(&world.contents), world.mixed());
+    let settings = RateLimit { log_only: true, ..RateLimit::with_rate(1000) };
+    let limited = Policy {
+        rate_limit: Some(Arc::new(Limiter::new(Class::IN, settings, Acl::none(), (1, 2)))),
+        ..Policy::default()
+    };
+    let batch = BATCH_MAX;
+    respond(&mut group, BenchmarkId::new("off", batch), &zones, &Policy::default(), &packets, batch);
+    respond(&mut group, BenchmarkId::new("on", batch), &zones, &limited, &packets, batch);
 }
 
 fn steps(criterion: &mut Criterion) {
@@ -315,6 +346,7 @@ fn steps(criterion: &mut Criterion) {
     lookups(criterion, "1 k", &small);
     assembly(criterion, &small);
     batches(criterion, "1 k", &small);
+    rate_limits(criterion, "1 k", &small);
     let large = World::new(LARGE);
     lookups(criterion, "1 M", &large);
     batches(criterion, "1 M", &large);
