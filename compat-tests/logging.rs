@@ -16,7 +16,7 @@ fn zones() -> [Zone; 1] {
 }
 
 /// A query with flags and an OPT record of these options.
-fn query(name: &str, qtype: u16, flags: u16, edns: Option<(bool, &[u8])>) -> Vec<u8> {
+pub(super) fn query(name: &str, qtype: u16, flags: u16, edns: Option<(bool, &[u8])>) -> Vec<u8> {
     let mut packet = wire::header(client::fresh_id(), flags, [1, 0, 0, u16::from(edns.is_some())]);
     wire::question(&mut packet, name, qtype);
     if let Some((dnssec_ok, options)) = edns {

@@ -14,6 +14,7 @@ mod compare_bind;
 mod conffuzz;
 mod crash;
 mod demo;
+mod dnstap;
 mod edns;
 mod explain;
 mod formats;

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The modules of the library from the bottom up. A module imports only what stands before it.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "dns",
     "clock",
     "zone",
     "zonefile",
     "config",
     "logging",
+    "dnstap",
     "store",
     "replication",
     "nameserver",

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod zone;
 
 pub mod config;
+pub mod dnstap;
 pub mod logging;
 pub mod zonefile;
 

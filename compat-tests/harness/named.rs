@@ -205,9 +205,14 @@ impl Named {
         Named { mode: "-f", ..self }
     }
 
+    /// A path in its directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// The contents of a file in its directory; empty if there is none.
     pub fn file(&self, name: &str) -> String {
-        process::read_log(&self.directory.join(name))
+        process::read_log(&self.path(name))
     }
 
     /// The same server with more statements in its options.

@@ -18,6 +18,7 @@
 
 pub mod acl;
 pub mod diagnostic;
+pub mod dnstap;
 pub mod interfaces;
 pub mod logging;
 pub mod model;

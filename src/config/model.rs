@@ -5,6 +5,7 @@
 
 use super::acl::MatchList;
 use super::diagnostic::Position;
+use super::dnstap::Dnstap;
 use super::logging::Logging;
 use crate::dns::{Class, Name, tsig};
 use std::fmt;
@@ -98,6 +99,8 @@ pub struct Options {
     pub interface_interval_secs: u32,
     /// Whether each query is logged. BIND: `querylog`.
     pub query_log: bool,
+    /// Which messages are copied to whom.
+    pub dnstap: Option<Dnstap>,
     /// How many records a transfer message carries.
     pub transfer_format: TransferFormat,
     /// The NSID, and the answer to `id.server`.
@@ -140,6 +143,7 @@ impl Default for Options {
             automatic_interface_scan: true,
             interface_interval_secs: 3600,
             query_log: false,
+            dnstap: None,
             transfer_format: TransferFormat::ManyAnswers,
             server_id: Identity::None,
             hostname: Identity::Default,

@@ -10,7 +10,7 @@ use super::options::{self, Defaults};
 use super::tls::TlsStatements;
 use super::tree::{Entry, Map};
 use super::values::{Located, Value};
-use super::{acl::MatchList, announce, cluster, logging, zones};
+use super::{acl::MatchList, announce, cluster, dnstap, logging, zones};
 use std::net::SocketAddr;
 
 /// Port of a statistics channel that names none.
@@ -58,6 +58,7 @@ pub(super) fn config(map: &Map, port_override: Option<u16>, findings: &mut Findi
     let mut options = options::server(options_map, &tls, &mut definitions, findings);
     options.port = port_override.unwrap_or(options.port);
     let logging = logging::logging(map);
+    options.dnstap = dnstap::dnstap(options_map);
     options.query_log = logging::query_log(options_map, logging.as_ref());
     let defaults = Defaults { options: options_map, port: options.port };
     options::check_defaults(&defaults, &mut definitions, findings);

@@ -144,14 +144,14 @@ pub static STATEMENTS: &[Row] = &[
     ignored("dnssec-secure-to-insecure", OPTIONS | VIEW | PRIMARY, BOOLEAN),
     ignored("dnssec-update-mode", OPTIONS | VIEW | PRIMARY | SECONDARY, "( maintain | no-resign )"),
     ignored("dnssec-validation", OPTIONS | VIEW, "( <boolean> | auto )"),
-    ignored(
+    implemented(
         "dnstap",
         OPTIONS | VIEW,
         "{ ( all | auth | client | forwarder | resolver | update ) [ ( query | response ) ]; ... }",
     ),
-    ignored("dnstap-identity", OPTIONS, "( <quoted_string> | none | hostname )"),
-    ignored("dnstap-output", OPTIONS, DNSTAP_OUTPUT),
-    ignored("dnstap-version", OPTIONS, QUOTED_OR_NONE),
+    implemented("dnstap-identity", OPTIONS, "( <quoted_string> | none | hostname )"),
+    implemented("dnstap-output", OPTIONS, DNSTAP_OUTPUT),
+    implemented("dnstap-version", OPTIONS, QUOTED_OR_NONE),
     obsolete("dscp", OPTIONS, INTEGER),
     ignored("dual-stack-servers", OPTIONS | VIEW, DUAL_STACK_SERVERS),
     ignored("dump-file", OPTIONS, QUOTED),

@@ -291,7 +291,7 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         driver::start(driver_config(&config, sockets.cluster)?, open, Arc::new(abort_process))?
     };
 
-    let policy = policy::with_query_log(&config, policy::nameserver(&config, &interfaces))?;
+    let policy = policy::with_observers(&config, &directory, policy::nameserver(&config, &interfaces))?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let nameserver = {
         let proposer = driver.proposer().clone();

@@ -5,6 +5,7 @@ use crate::config::interfaces::Interfaces;
 use crate::config::{self, Config, JournalSize, Notify, TransferFormat, ZoneConfig};
 use crate::dns::Class;
 use crate::dns::tsig::Keys;
+use crate::dnstap::Tap;
 use crate::nameserver::acl::Acl;
 use crate::nameserver::chaos::Identity;
 use crate::nameserver::cookies::{self, Cookies};
@@ -19,6 +20,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,16 +79,19 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
     }
 }
 
-/// Starts the query log, if the configuration asks for one.
+/// Starts the query log and the tap, if the configuration asks for them.
 ///
 /// # Errors
-/// If there can be no thread for it.
-pub(super) fn with_query_log(config: &Config, policy: Policy) -> io::Result<Policy> {
-    if !config.options.query_log {
-        return Ok(policy);
+/// If there can be no thread for them, or no file for the tap.
+pub(super) fn with_observers(config: &Config, directory: &Path, mut policy: Policy) -> io::Result<Policy> {
+    if config.options.query_log {
+        policy.query_log = Some(Arc::new(QueryLog::start(policy.cookies.clone())?));
     }
-    let query_log = Some(Arc::new(QueryLog::start(policy.cookies.clone())?));
-    Ok(Policy { query_log, ..policy })
+    if let Some(dnstap) = &config.options.dnstap {
+        let version = format!("Trimaran {}", env!("CARGO_PKG_VERSION"));
+        policy.tap = Some(Arc::new(Tap::start(dnstap, directory, hostname(), version)?));
+    }
+    Ok(policy)
 }
 
 /// What cookies are made and judged with.

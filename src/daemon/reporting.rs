@@ -82,7 +82,7 @@ pub(super) fn status_source(reported: Reported) -> status::StatusSource {
             .into_iter()
             .chain(workers.iter().flat_map(Workers::counters))
             .chain(rate_limit_counters(&policy.load()))
-            .chain(query_log_counters(&policy.load()))
+            .chain(observer_counters(&policy.load()))
             .collect(),
         }
     })
@@ -97,14 +97,16 @@ fn member_status(member: &crate::replication::status::MemberStatus) -> status::M
     }
 }
 
-/// What the query log has left out; nothing if there is none.
-fn query_log_counters(policy: &Policy) -> Option<status::Counter> {
-    policy.query_log.as_ref().map(|log| status::Counter {
-        name: "query_log_dropped",
-        help: "Queries without a line in the log, because it was behind.",
-        value: log.dropped(),
-        label: None,
-    })
+/// What the query log and the tap have left out; nothing where there is none.
+fn observer_counters(policy: &Policy) -> Vec<status::Counter> {
+    let counter = |name, help, value| status::Counter { name, help, value, label: None };
+    let log = policy.query_log.as_ref().map(|log| log.dropped());
+    let log = log.map(|count| {
+        counter("query_log_dropped", "Queries without a line, because the log was behind.", count)
+    });
+    let tap = policy.tap.as_ref().map(|tap| tap.dropped());
+    let tap = tap.map(|count| counter("dnstap_dropped", "Messages of which the tap has no copy.", count));
+    log.into_iter().chain(tap).collect()
 }
 
 /// What the rate limits have kept from being sent, by class; nothing of a class without a limit.

@@ -19,10 +19,8 @@
 //! Caveats: times are UTC in every style; `buffered` does nothing, each line is written at once.
 
 mod channel;
-mod rolling;
+pub mod rolling;
 mod syslog;
-
-pub use rolling::RollingFile;
 
 use crate::config::logging::{self as configured, Logging, Severity, Threshold, TimeStyle};
 use channel::{Channel, Sink};

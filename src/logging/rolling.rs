@@ -65,12 +65,6 @@ impl RollingFile {
         Ok(())
     }
 
-    /// Whether the next write begins a new file.
-    pub fn is_full(&self) -> bool {
-        self.limits.bytes_max.is_some_and(|most| self.bytes >= most)
-            && self.limits.versions != Versions::Never
-    }
-
     /// Begins a new file; false if there may be none.
     fn replace(&mut self, now: OffsetDateTime) -> io::Result<bool> {
         if self.limits.versions == Versions::Never {
@@ -99,8 +93,11 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Makes room for a new file.
-fn roll(limits: &LogFile, now: OffsetDateTime) -> io::Result<()> {
+/// Makes room for a new file at the path of `limits`; `now` names the old one, where names are times.
+///
+/// # Errors
+/// What the system says about the files.
+pub fn roll(limits: &LogFile, now: OffsetDateTime) -> io::Result<()> {
     let path = &limits.path;
     let keep = match limits.versions {
         Versions::Keep(0) => return fs::remove_file(path),

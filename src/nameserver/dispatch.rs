@@ -110,8 +110,37 @@ impl Nameserver {
                 return Action::Respond(envelope.refusal(&failure, (self.now)()));
             }
         }
+        let is_tapped = matches!(message.header.opcode, Opcode::QUERY | Opcode::UPDATE);
+        let Some(tap) = policy.tap.as_ref().filter(|_| is_tapped) else {
+            return self.serve(envelope, message, packet, client, responder, &policy);
+        };
+        tap.query(packet, || client.route());
+        let later = {
+            let (tap, client) = (Arc::clone(tap), *client);
+            Box::new(move |response: Vec<u8>| {
+                tap.response(&response, || client.route());
+                responder(response);
+            })
+        };
+        let action = self.serve(envelope, message, packet, client, later, &policy);
+        if let Action::Respond(response) = &action {
+            tap.response(response, || client.route());
+        }
+        action
+    }
+
+    /// Deals with a request that is well-formed and well signed.
+    fn serve(
+        &self,
+        mut envelope: Envelope,
+        message: Message,
+        packet: &[u8],
+        client: &Client,
+        responder: Responder,
+        policy: &Policy,
+    ) -> Action {
         match message.header.opcode {
-            Opcode::QUERY => self.handle_query(envelope, &message, packet, client, &policy),
+            Opcode::QUERY => self.handle_query(envelope, &message, packet, client, policy),
             Opcode::NOTIFY => {
                 let zones = self.zones.load();
                 let is_served = |apex: &Name| zones.get(apex).is_some() && policy.zone(apex).is_some();
@@ -120,14 +149,14 @@ impl Nameserver {
             Opcode::UPDATE => {
                 let surroundings = Surroundings {
                     zones: &self.zones.load(),
-                    policy: &policy,
+                    policy,
                     pending: &self.pending,
                     propose: &*self.propose,
                     now: self.now,
                 };
                 update_in::handle(envelope, message, packet, client, responder, &surroundings)
             }
-            _ if self.drops_error(&policy, client, &message, Rcode::NOTIMP) => Action::Drop,
+            _ if self.drops_error(policy, client, &message, Rcode::NOTIMP) => Action::Drop,
             _ => {
                 envelope.explain(ExtendedError::NOT_SUPPORTED);
                 Action::Respond(envelope.response(Rcode::NOTIMP, (self.now)()))

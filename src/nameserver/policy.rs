@@ -12,6 +12,7 @@ use super::transfer_out;
 use crate::config::{IxfrRatio, MinimalResponses, TransferOver, TransferTransport};
 use crate::dns::edns::UDP_BYTES_DEFAULT;
 use crate::dns::{Class, Name, Rcode, tsig};
+use crate::dnstap::Tap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ pub struct Policy {
     pub chaos_rate_limit: Option<Arc<Limiter>>,
     /// Where each query is noted; `None`: nowhere. BIND: `querylog`.
     pub query_log: Option<Arc<QueryLog>>,
+    /// Who gets copies of requests and responses; `None`: nobody. BIND: `dnstap`.
+    pub tap: Option<Arc<Tap>>,
     /// What zones without a policy of their own get; `None`: they are not served, whoever holds them.
     pub fallback: Option<ZonePolicy>,
 }
@@ -83,6 +86,7 @@ impl Default for Policy {
             rate_limit: None,
             chaos_rate_limit: None,
             query_log: None,
+            tap: None,
             fallback: Some(ZonePolicy::default()),
         }
     }

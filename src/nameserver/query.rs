@@ -23,6 +23,7 @@ use crate::dns::edns::{Edns, ExtendedError, UDP_BYTES_MIN};
 use crate::dns::message::{Header, Message};
 use crate::dns::wire::{HEADER_BYTES, MESSAGE_BYTES_MAX, Writer};
 use crate::dns::{Class, Name, Rcode, RrType};
+use crate::dnstap::Tap;
 use crate::zone::lookup::{BATCH_MAX, Lookup, LookupName, lookup_batch};
 use crate::zone::{Contents, Zone, ZoneTable, Zones};
 use arc_swap::{ArcSwap, Guard};
@@ -63,6 +64,14 @@ pub struct Request<'a> {
     pub key: Option<&'a Name>,
     /// The most octets of the response, if that is not for the packet's own EDNS to say.
     pub bytes_max: Option<usize>,
+}
+
+impl Request<'_> {
+    /// Who gets a copy of it and of its response here. What the dispatcher has opened is told by the dispatcher, as it
+    /// came and as it goes.
+    fn tap<'a>(&self, context: &Context<'a>) -> Option<&'a Tap> {
+        context.policy.tap.as_deref().filter(|_| self.bytes_max.is_none())
+    }
 }
 
 impl<'a> Context<'a> {
@@ -215,6 +224,9 @@ impl Workspace {
                     if let Some(log) = &context.policy.query_log {
                         log.note(request.packet, &request.client, request.key);
                     }
+                    if let Some(tap) = request.tap(context) {
+                        tap.query(request.packet, || request.client.route());
+                    }
                     classify(context, request, query, name, &mut loaded)
                 }
                 Err(verdict) => Stage::Done(verdict),
@@ -252,6 +264,9 @@ impl Workspace {
                     }
                 },
             };
+            if let (Some(tap), Verdict::Reply(len)) = (request.tap(context), verdict) {
+                tap.response(&out[..len], || request.client.route());
+            }
             outputs.settle(index, verdict);
         }
         count

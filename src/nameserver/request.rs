@@ -8,6 +8,7 @@ use crate::dns::message::{Header, Message, Question};
 use crate::dns::tsig::{Failure, Session};
 use crate::dns::wire::{MESSAGE_BYTES_MAX, Writer};
 use crate::dns::{Name, Opcode, Rcode};
+use crate::dnstap::{Protocol, Route};
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -38,6 +39,18 @@ pub struct Client {
     pub local: Option<SocketAddr>,
     /// How it came.
     pub transport: Transport,
+}
+
+impl Client {
+    /// The way of its messages, for a tap.
+    pub(super) fn route(&self) -> Route {
+        let protocol = match self.transport {
+            Transport::Udp => Protocol::Udp,
+            Transport::Tcp => Protocol::Tcp,
+            Transport::Tls => Protocol::Tls,
+        };
+        Route { client: self.address, server: self.local, protocol }
+    }
 }
 
 /// The parts of a request that its response needs: small, and independent of the packet.

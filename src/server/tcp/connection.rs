@@ -223,6 +223,9 @@ impl<S: Stream> Connection<S> {
             dealt
         };
         self.note_input(&dealt, began_empty);
+        if dealt.has_rubbish {
+            self.end_of_input();
+        }
         let sent = self.send(context, memory.desk.tray.octets());
         memory.desk.tray.clear();
         sent?;

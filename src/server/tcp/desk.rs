@@ -101,6 +101,8 @@ pub(super) struct Tray {
     len: usize,
     /// Whether the last request was no plain query; those behind it wait until it has been handed over.
     has_slow: bool,
+    /// Whether the last message was none that anybody could answer; those behind it are not looked at.
+    has_rubbish: bool,
     slow: u64,
     dropped: u64,
     rcodes: [u64; RCODES],
@@ -113,6 +115,7 @@ impl Default for Tray {
             octets: vec![0; OUTPUT_MARK_BYTES + FRAME_BYTES_MAX].into_boxed_slice(),
             len: 0,
             has_slow: false,
+            has_rubbish: false,
             slow: 0,
             dropped: 0,
             rcodes: [0; RCODES],
@@ -144,7 +147,7 @@ impl Tray {
 
 impl Outputs for Tray {
     fn room(&mut self, _: usize) -> Option<&mut [u8]> {
-        if self.has_slow || self.len >= OUTPUT_MARK_BYTES {
+        if self.has_slow || self.has_rubbish || self.len >= OUTPUT_MARK_BYTES {
             return None;
         }
         self.octets.get_mut(self.len + PREFIX_BYTES..self.len + FRAME_BYTES_MAX)
@@ -158,7 +161,10 @@ impl Outputs for Tray {
                 self.octets[self.len..self.len + PREFIX_BYTES].copy_from_slice(&(len as u16).to_be_bytes());
                 self.len += PREFIX_BYTES + len;
             }
-            Verdict::Drop => self.dropped += 1,
+            Verdict::Drop => {
+                self.dropped += 1;
+                self.has_rubbish = true;
+            }
             Verdict::Slow => self.has_slow = true,
         }
     }
@@ -171,6 +177,9 @@ pub(super) struct Dealt {
     pub(super) consumed: usize,
     /// Whether a request asked for edns-tcp-keepalive (RFC 7828).
     pub(super) wants_keepalive: bool,
+    /// Whether something came that is no request: the client does not speak DNS, or plays server. BIND: what it says
+    /// behind that is not heard.
+    pub(super) has_rubbish: bool,
     /// Transfers that are to be sent.
     pub(super) transfers: Vec<transfer_out::Messages>,
     /// Responses that found no room in the output.
@@ -212,7 +221,8 @@ impl Desk {
                 self.dispatch(customer, request.packet, &mut dealt);
             }
             self.count(settled);
-            if settled < count && slow.is_none() {
+            dealt.has_rubbish = std::mem::take(&mut self.tray.has_rubbish);
+            if dealt.has_rubbish || settled < count && slow.is_none() {
                 return dealt;
             }
         }
@@ -237,7 +247,10 @@ impl Desk {
             }
             Action::Transfer(messages) if customer.may_transfer => dealt.transfers.push(*messages),
             Action::Transfer(_) => self.refuse(packet),
-            Action::Drop => self.tray.dropped += 1,
+            Action::Drop => {
+                self.tray.dropped += 1;
+                self.tray.has_rubbish = true;
+            }
             Action::Pending => {}
         }
     }
