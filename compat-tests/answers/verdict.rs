@@ -189,6 +189,8 @@ pub fn judge(question: &Question, replies: &Replies) -> Verdict {
 
 /// Which rule the difference between our response and BIND's falls under.
 fn rule(ours: &Reply, bind: &Reply) -> Option<Rule> {
+    // What did not fit differs, too: an extended error is one thing less that has to.
+    let ours = &without(without_extended_error, ours);
     let our = ours.first.as_ref()?;
     let told = without(without_extended_error, bind);
     if same(&told, ours) {

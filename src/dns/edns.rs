@@ -51,6 +51,8 @@ impl ExtendedError {
     /// §4.1: a signed zone cannot be updated, for its signatures could not follow.
     pub const NO_PRIVATE_KEYS: ExtendedError =
         ExtendedError { code: 0, text: "the zone is signed, and this server has no private keys" };
+    /// §4.1: BIND: in these words.
+    pub const TOO_MANY_RESTARTS: ExtendedError = ExtendedError { code: 0, text: "max. restarts reached" };
     /// §4.15: the server cannot answer for this zone yet.
     pub const NOT_READY: ExtendedError = ExtendedError { code: 14, text: "" };
     /// §4.19: the client may not ask.

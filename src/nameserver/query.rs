@@ -305,8 +305,19 @@ impl Workspace {
             assembly,
             expansions: [None; RESTARTS_MAX + 1],
         };
-        finish(context, request, query, opt.as_ref(), resolution.run(found))
+        let assembly = resolution.run(found);
+        let opt = match assembly.rcode {
+            Rcode::SERVFAIL => opt.map(|opt| opt.explaining(Some(broken_chain(&assembly)))),
+            _ => opt,
+        };
+        finish(context, request, query, opt.as_ref(), assembly)
     }
+}
+
+/// Why a chain of aliases has failed: it is too long, and what was found of it is there; or it led to a zone that is not
+/// loaded.
+fn broken_chain(assembly: &Assembly<'_>) -> ExtendedError {
+    if assembly.counts[0] > 0 { ExtendedError::TOO_MANY_RESTARTS } else { ExtendedError::NOT_READY }
 }
 
 impl Query<'_> {

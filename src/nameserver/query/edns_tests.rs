@@ -23,6 +23,8 @@ fn zones() -> Zones {
     let contents = zone(&format!(
         "example. 300 SOA ns host 1 2 3 4 5
          www 300 A 192.0.2.1
+         one 300 CNAME two
+         two 300 CNAME one
          big 300 TXT {}",
         "\"0123456789012345678901234567890123456789\" ".repeat(20)
     ));
@@ -227,6 +229,10 @@ fn the_idle_timeout_is_told_to_who_asks_for_it_on_a_connection() {
 
 #[test]
 fn an_error_says_why_to_who_knows_edns() {
+    let response = ask(&policy(), Transport::Udp, &packet("one.example.", RrType::A, Class::IN, &[]));
+    assert_eq!((response.rcode(), response.answers.len()), (Rcode::SERVFAIL, 2));
+    let edns = response.edns.expect("an OPT RR");
+    assert_eq!(edns.option(EXTENDED_ERROR), Some(&b"\0\0max. restarts reached"[..]), "as BIND");
     for (name, qtype, qclass, expected) in [
         ("www.test.", RrType::A, Class::IN, Some(20)),
         ("www.unloaded.", RrType::A, Class::IN, Some(14)),
