@@ -36,8 +36,10 @@ use rustls::ServerConfig;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -314,14 +316,25 @@ impl Worker {
                 continue;
             };
             let client = Client { address, local, transport };
-            let (worker, tls, alive) = (Arc::clone(&self), tls.clone(), alive.clone());
-            tokio::spawn(async move {
-                match tls {
-                    None => Connection::new(stream, client, slot, worker, accepted).await,
-                    Some(tls) => worker.tls_connection(tls.accept(stream), client, slot, accepted).await,
+            let (worker, alive) = (Arc::clone(&self), alive.clone());
+            // Two kinds of task: the room for a handshake is not for those that have none.
+            match &tls {
+                None => {
+                    let mut connection = Connection::new(stream, client, slot, worker, accepted);
+                    // Not an async block: that would keep room for the connection twice.
+                    tokio::spawn(poll_fn(move |context| {
+                        let _alive = &alive;
+                        Pin::new(&mut connection).poll(context)
+                    }));
                 }
-                drop(alive);
-            });
+                Some(tls) => {
+                    let connection = worker.tls_connection(tls.accept(stream), client, slot, accepted);
+                    tokio::spawn(async move {
+                        connection.await;
+                        drop(alive);
+                    });
+                }
+            };
         }
     }
 

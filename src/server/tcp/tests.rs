@@ -410,3 +410,9 @@ async fn nothing_is_heard_behind_what_is_no_request() {
         assert!(receive(&mut stream).await.is_none(), "{garbage:?}: the connection is closed");
     }
 }
+
+#[test]
+fn a_connection_takes_little_memory() {
+    // The task adds its head, the sleep and the registration with the kernel's events, a few hundred octets each.
+    assert!(size_of::<Connection<TcpStream>>() <= 512, "{}", size_of::<Connection<TcpStream>>());
+}
