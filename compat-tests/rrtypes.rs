@@ -215,6 +215,27 @@ fn illegal_values_are_refused_in_the_same_words() {
 }
 
 #[test]
+fn names_of_protocols_and_services_are_those_of_the_system() {
+    let names = |file: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(file).expect("compat-tests/run installs netbase");
+        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+        let words = lines.flat_map(|line| line.split_whitespace());
+        words.filter(|word| !word.starts_with(|c: char| c.is_ascii_digit())).map(str::to_owned).collect()
+    };
+    let protocols = names("/etc/protocols").into_iter().map(|name| format!("WKS 192.0.2.1 {name} 1"));
+    let kinds = ["tcp", "udp", "sctp"];
+    let service = |name: String| kinds.map(|kind| format!("WKS 192.0.2.1 {kind} {name}"));
+    let services = names("/etc/services").into_iter().flat_map(service);
+    let entries: Vec<String> = protocols.chain(services).collect();
+    let upper = entries.iter().map(|entry| entry.to_ascii_uppercase());
+    let entries: Vec<String> = entries.iter().cloned().chain(upper).collect();
+    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+    let (differences, taken) = compare(&Site::new("rrtypes-services"), "services", "IN", &entries);
+    assert_none(&differences);
+    assert!(taken > 1000, "{taken} names are known");
+}
+
+#[test]
 fn mutated_text_gets_the_same_words() {
     let site = Site::new("rrtypes-text");
     let mutated: Vec<String> =

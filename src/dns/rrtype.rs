@@ -73,6 +73,8 @@ impl fmt::Display for Class {
             Class::HS => f.write_str("HS"),
             Class::NONE => f.write_str("NONE"),
             Class::ANY => f.write_str("ANY"),
+            // BIND's name of it.
+            Class(0) => f.write_str("RESERVED0"),
             Class(other) => write!(f, "CLASS{other}"),
         }
     }

@@ -10,6 +10,7 @@ use super::RecordRef;
 use super::diagnostics::{Kind, quoted, up_to_zero};
 use super::lexer::{LexError, Lexed, Lexer, Line, PARAMS_AT, Quotes};
 use super::reader::{File, GiveUp, Reader, Step};
+use crate::dns::rdata::RdataTextError;
 use crate::dns::{RrType, name, rdata};
 
 /// Numbers from `start` to `stop`, both included.
@@ -231,7 +232,17 @@ impl<F: FnMut(RecordRef<'_>)> Reader<'_, F> {
         let parsed =
             rdata::from_text(self.options.class, template.rtype, &made.tokens, &file.origin, &mut octets);
         let open = template.is_open.then_some(LexError::OpenParentheses);
-        let reason = parsed.map_err(|error| error.reason).err().or(made.error.or(open).map(LexError::reason));
+        let lexical = made.error.or(open).map(LexError::reason);
+        let reason = match parsed {
+            // What is missing is looked for first.
+            Err(RdataTextError { token, reason: "unexpected end of input" })
+                if token >= made.tokens.len() =>
+            {
+                lexical.or(Some("unexpected end of input"))
+            }
+            Err(error) => Some(error.reason),
+            Ok(()) => lexical,
+        };
         if let Some(reason) = reason {
             return Err(Flaw { is_read: true, ..in_rdata(reason) });
         }

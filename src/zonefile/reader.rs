@@ -29,7 +29,7 @@ pub(super) use self::head::Head;
 pub use self::head::parse_class;
 
 /// BIND: so many octets of RDATA of one owner become part of the zone before the next ones are read.
-const UNCOMMITTED_BYTES_MAX: usize = 65_537;
+const UNCOMMITTED_BYTES_MAX: usize = 131_072 - rdata::BYTES_MAX;
 /// How often [`super::Progress`] is told: rarely enough to cost nothing.
 const LINES_BETWEEN_NOTES: u32 = 4096;
 

@@ -1,8 +1,6 @@
-//! Addresses of networks past and present: NSAP, ATM, A6, WKS and the hints of EUI-48 and EUI-64.
+//! Addresses of networks past and present: NSAP, ATM, A6, and the hints of EUI-48 and EUI-64.
 
 use super::RdataTextError;
-use super::key::{self, Mnemonics};
-use super::number;
 use super::text::Input;
 
 type Parsed<T> = Result<T, RdataTextError>;
@@ -136,88 +134,6 @@ pub(super) fn ilnp64(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
         groups += 1;
     }
     if groups == 4 { Ok(()) } else { Err(input.bad("syntax error")) }
-}
-
-/// Names of protocols and services that WKS may use; BIND asks the system's database, which is not there on
-/// every machine.
-const PROTOCOLS: Mnemonics = &[("icmp", 1), ("igmp", 2), ("tcp", 6), ("egp", 8), ("igp", 9), ("udp", 17)];
-const TCP_SERVICES: Mnemonics = &[
-    ("ftp-data", 20),
-    ("ftp", 21),
-    ("ssh", 22),
-    ("telnet", 23),
-    ("smtp", 25),
-    ("mail", 25),
-    ("whois", 43),
-    ("nicname", 43),
-    ("finger", 79),
-    ("http", 80),
-    ("www", 80),
-    ("pop3", 110),
-    ("pop-3", 110),
-    ("nntp", 119),
-    ("readnews", 119),
-    ("untp", 119),
-    ("imap2", 143),
-    ("imap", 143),
-    ("ldaps", 636),
-    ("imaps", 993),
-    ("pop3s", 995),
-];
-const UDP_SERVICES: Mnemonics =
-    &[("bootps", 67), ("bootpc", 68), ("tftp", 69), ("ntp", 123), ("syslog", 514)];
-const SERVICES: Mnemonics = &[
-    ("echo", 7),
-    ("discard", 9),
-    ("sink", 9),
-    ("null", 9),
-    ("daytime", 13),
-    ("chargen", 19),
-    ("ttytst", 19),
-    ("source", 19),
-    ("time", 37),
-    ("timserver", 37),
-    ("domain", 53),
-    ("kerberos", 88),
-    ("kerberos5", 88),
-    ("krb5", 88),
-    ("sunrpc", 111),
-    ("portmapper", 111),
-    ("snmp", 161),
-    ("ldap", 389),
-    ("https", 443),
-];
-
-/// Address, protocol and ports (RFC 1035 §3.4.2).
-pub(super) fn services(input: &mut Input<'_>, out: &mut Vec<u8>) -> Parsed<()> {
-    out.extend(input.ipv4()?.octets());
-    let token = input.word()?;
-    let protocol = numeric(token).or_else(|| key::number_of(PROTOCOLS, token).map(i64::from));
-    let protocol = protocol.ok_or_else(|| input.bad("unknown protocol"))?;
-    let protocol = u8::try_from(protocol).map_err(|_| input.bad("out of range"))?;
-    out.push(protocol);
-    let tables: &[Mnemonics] = match protocol {
-        6 => &[SERVICES, TCP_SERVICES],
-        17 => &[SERVICES, UDP_SERVICES],
-        _ => &[SERVICES, TCP_SERVICES, UDP_SERVICES],
-    };
-    let start = out.len();
-    while input.has_more() {
-        let token = input.word()?;
-        let named = || tables.iter().find_map(|table| key::number_of(table, token)).map(i64::from);
-        let port = numeric(token).or_else(named).ok_or_else(|| input.bad("unknown service"))?;
-        let port = usize::from(u16::try_from(port).map_err(|_| input.bad("out of range"))?);
-        if out.len() <= start + port / 8 {
-            out.resize(start + port / 8 + 1, 0);
-        }
-        out[start + port / 8] |= 0x80 >> (port % 8);
-    }
-    Ok(())
-}
-
-fn numeric(token: &[u8]) -> Option<i64> {
-    let (value, rest) = number::leading(token);
-    rest.is_empty().then_some(value)
 }
 
 #[cfg(test)]

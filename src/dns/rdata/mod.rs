@@ -36,6 +36,7 @@ mod naptr;
 mod number;
 mod print;
 mod regexp;
+mod services;
 mod svcb;
 mod table;
 mod text;

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::encoded::{self, Amount};
 use super::key::{self, Mnemonics};
 use super::number::{self, BadNumber};
+use super::services;
 use super::table::{self, Field};
 use super::{
     BadRdata, RdataTextError, Token, address, apl, bitmap, composite, from_mnemonic, loc, naptr, svcb, time,
@@ -322,7 +323,7 @@ fn parse_field(field: Field, input: &mut Input<'_>, start: usize, out: &mut Vec<
         Field::IpsecGateway => composite::ipsec_gateway(input, out)?,
         Field::Relay => composite::relay(input, out)?,
         Field::HostIdentity => composite::host_identity(input, out)?,
-        Field::Services => address::services(input, out)?,
+        Field::Services => services::parse(input, out)?,
         Field::Nsap => address::nsap(input, out)?,
         Field::Atm => address::atm(input, out)?,
         Field::PrefixedIpv6 => address::a6(input, out)?,
@@ -449,8 +450,14 @@ pub(super) fn parse_ipv6(text: &[u8]) -> Option<Ipv6Addr> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
+/// BIND: a longer text is no TTL, however many zeros it begins with.
+const TTL_BYTES_MAX: usize = 63;
+
 /// A number of seconds, plain or with units: `3600`, `1w2d3h4m5s` (RFC 2308 §4 and BIND).
 pub fn parse_ttl(text: &[u8]) -> Result<u32, &'static str> {
+    if text.len() > TTL_BYTES_MAX {
+        return Err("syntax error");
+    }
     let (mut total, mut number, mut digits, mut has_unit) = (0u64, 0u64, 0, false);
     for &byte in text {
         let scale = match byte {
@@ -475,12 +482,10 @@ pub fn parse_ttl(text: &[u8]) -> Result<u32, &'static str> {
         }
         total += number * scale;
         (number, digits, has_unit) = (0, 0, true);
-        if total > u64::from(u32::MAX) {
-            return Err("out of range");
-        }
     }
     match (has_unit, digits) {
-        (true, 0) => Ok(total as u32),
+        // BIND: says so only of what is a TTL in all other respects.
+        (true, 0) => u32::try_from(total).map_err(|_| "out of range"),
         (false, 1..) => Ok(number as u32),
         _ => Err("syntax error"),
     }

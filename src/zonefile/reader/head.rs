@@ -108,6 +108,7 @@ pub fn parse_class(text: &[u8]) -> Option<Class> {
         (4, b'N' | b'n') => return is(b"NONE").then_some(Class::NONE),
         (5, b'C' | b'c') => return is(b"CHAOS").then_some(Class::CH),
         (6, b'H' | b'h') => return is(b"HESIOD").then_some(Class::HS),
+        (9, b'R' | b'r') => return is(b"RESERVED0").then_some(Class(0)),
         (6.., b'C' | b'c') => {}
         _ => return None,
     }
