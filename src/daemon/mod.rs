@@ -487,13 +487,18 @@ async fn seed_all(config: Arc<Config>, seeder: Seeder) {
     give_memory_back().await;
 }
 
-/// Lets the allocator return what loading has used. It does so when something becomes free a while after the rest, such
-/// as the memory of a thread that ends; a server that nobody updates would keep it for ever.
+/// How often the allocator is to give back what is not used.
+const GIVE_BACK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Lets the allocator return what loading, and the log, have used. It does so when something becomes free a while after the
+/// rest, such as the memory of a thread that ends; a server that nobody updates would keep it for ever.
 async fn give_memory_back() {
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let started = std::thread::Builder::new().spawn(|| drop(std::hint::black_box(vec![1u8])));
-    if let Err(error) = started {
-        // Memory that stays is no failure.
-        tracing::debug!("no thread to give memory back: {error}");
+    loop {
+        tokio::time::sleep(GIVE_BACK_INTERVAL).await;
+        let started = std::thread::Builder::new().spawn(|| drop(std::hint::black_box(vec![1u8])));
+        if let Err(error) = started {
+            // Memory that stays is no failure.
+            tracing::debug!("no thread to give memory back: {error}");
+        }
     }
 }

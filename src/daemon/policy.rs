@@ -27,7 +27,7 @@ use std::time::Duration;
 /// Tells the secret of cookies from whatever else is derived from the cluster's secret.
 const COOKIE_SECRET_LABEL: &[u8] = b"trimaran cookies";
 /// Octets of changesets kept for a zone that says nothing about it.
-const JOURNAL_BYTES_DEFAULT: usize = 8 << 20;
+const JOURNAL_BYTES_DEFAULT: usize = 4 << 20;
 /// The server's own limit, for `max-journal-size unlimited`.
 const JOURNAL_BYTES_MAX: usize = 1 << 30;
 

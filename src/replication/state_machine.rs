@@ -44,7 +44,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { journal_bytes_default: 8 << 20, journal_bytes: HashMap::new() }
+        Limits { journal_bytes_default: 4 << 20, journal_bytes: HashMap::new() }
     }
 }
 

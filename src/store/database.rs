@@ -52,6 +52,8 @@ impl Database {
             .synchronous(kind.synchronous)
             .foreign_keys(false)
             .pragma("wal_autocheckpoint", kind.wal_pages)
+            // 1 MiB holds the inner pages of a table of millions of owners; the system keeps the others.
+            .pragma("cache_size", "-1024")
             // Nobody else has business in the file; a tool that holds it is reported, not waited for.
             .busy_timeout(Duration::from_millis(200))
             .thread_name(|_| kind.thread_name.into())

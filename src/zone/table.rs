@@ -81,7 +81,7 @@ impl Zone {
     pub fn publish(&self, contents: Arc<Contents>, changeset: Option<PackedChangeset>) {
         let mut journal = self.journal.lock().expect("no panic while the journal is held");
         match changeset {
-            Some(changeset) => journal.push(changeset),
+            Some(changeset) => journal.push(&changeset),
             None => journal.clear(),
         }
         let before = self.contents.swap(Some(contents));
@@ -94,7 +94,7 @@ impl Zone {
     /// Fills the journal with stored changesets, oldest first; the last one leads to the current version.
     pub fn restore_journal(&self, changesets: impl Iterator<Item = PackedChangeset>) {
         let mut journal = self.journal.lock().expect("no panic while the journal is held");
-        changesets.for_each(|changeset| journal.push(changeset));
+        changesets.for_each(|changeset| journal.push(&changeset));
     }
 
     /// A version and the changesets that lead to it from `serial`, taken together.
