@@ -24,6 +24,7 @@ use crate::dns::message::{Header, Message};
 use crate::dns::wire::{HEADER_BYTES, MESSAGE_BYTES_MAX, Writer};
 use crate::dns::{Class, Name, Rcode, RrType};
 use crate::dnstap::Tap;
+use crate::zone::lookup::ahead::Ahead;
 use crate::zone::lookup::{BATCH_MAX, Lookup, LookupName, lookup_batch};
 use crate::zone::{Contents, Zone, ZoneTable, Zones};
 use arc_swap::{ArcSwap, Guard};
@@ -41,6 +42,9 @@ const CHECKING_DISABLED: u8 = 0x10;
 
 /// Options that are answered.
 const ANSWERED: [u16; 5] = [NSID, EXPIRE, COOKIE, TCP_KEEPALIVE, PADDING];
+
+/// A batch with fewer queries has too few misses that could overlap.
+const AHEAD_MIN: usize = 4;
 
 /// What queries are answered from.
 #[derive(Clone, Copy)]
@@ -184,6 +188,7 @@ struct Loaded<'a> {
 pub struct Workspace {
     names: Vec<LookupName>,
     scratch: LookupName,
+    ahead: Ahead,
     memory: Memory,
 }
 
@@ -193,6 +198,7 @@ impl Workspace {
         Workspace {
             names: std::iter::repeat_with(LookupName::default).take(batch.clamp(1, BATCH_MAX)).collect(),
             scratch: LookupName::default(),
+            ahead: Ahead::default(),
             memory: Memory::default(),
         }
     }
@@ -244,6 +250,14 @@ impl Workspace {
         if let Some(limiter) = &context.policy.rate_limit {
             let batch = Batch { requests, names: &self.names, zones: &zones, found: &found };
             limits::apply(limiter, context.now_secs, &batch, &mut stages);
+        }
+        let in_zones =
+            stages.iter().zip(&zones).zip(&found).filter_map(|((stage, contents), found)| match stage {
+                Stage::InZone(query, _) => Some(((*contents)?, *found, query.qtype)),
+                _ => None,
+            });
+        if count >= AHEAD_MIN {
+            self.ahead.look(in_zones);
         }
         for (index, request) in requests.iter().enumerate() {
             let Some(out) = outputs.room(index) else { return index };

@@ -360,6 +360,25 @@ impl<'a> StoredRrset<'a> {
         stored_records(records).map(move |at| &records[at])
     }
 
+    /// The labels of the name at `at` of the records up to its pointer, and whether that is to the owner; if it has none,
+    /// all of them. `None` if it ends in another name of the RRset.
+    pub(super) fn labels_at(&self, at: usize) -> Option<(&'a [u8], bool)> {
+        let mut end = at;
+        loop {
+            match *self.records.get(end)? {
+                0 => return Some((&self.records[at..end + 1], false)),
+                0xc0.. => break,
+                len => end += 1 + usize::from(len),
+            }
+        }
+        let is_here = |relocation: &Relocation| usize::from(relocation.position) == end;
+        match self.relocations().find(is_here)?.target {
+            Target::Owner => Some((&self.records[at..end], true)),
+            Target::Apex => Some((&self.records[at..end], false)),
+            Target::Tail(_) => None,
+        }
+    }
+
     fn relocations(&self) -> impl Iterator<Item = Relocation> + 'a {
         self.relocations.chunks_exact(RELOCATION_BYTES).map(Relocation::read)
     }

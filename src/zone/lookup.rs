@@ -11,6 +11,8 @@
 //!
 //! Not here: the type asked for, CNAMEs, and everything about messages (`nameserver::answer`).
 
+pub mod ahead;
+
 use super::contents::Contents;
 use super::key::{Key, LabelOffsets};
 use super::leaf::{Leaf, PlacedName};
@@ -252,18 +254,25 @@ fn lookup_chunk<'v>(names: &mut [LookupName], zones: &[Option<&'v Contents>], re
             walking |= 1 << index;
         }
     }
-    // One level of all, then the next: the memory that a step needs is on its way while the others take theirs.
-    while walking != 0 {
-        for_each_bit(walking, |index| {
-            if !walks[index].as_mut().is_some_and(|walk| walk.step(&names[index].key)) {
-                walking &= !(1 << index);
-            }
-        });
-    }
+    descend(&mut walks, walking, |index| &names[index].key);
     for (index, (name, zone)) in names.iter_mut().zip(zones).enumerate() {
         if let (Some(contents), Some(walk)) = (zone, &walks[index]) {
             results[index] = resolve(contents, name, depths[index], walk);
         }
+    }
+}
+
+/// Takes the walks whose bits are set to their ends. One level of all, then the next: the memory that a step needs is
+/// on its way while the others take theirs.
+#[inline]
+fn descend<'k>(walks: &mut [Option<Walk<'_>>; BATCH_MAX], walking: u32, key: impl Fn(usize) -> &'k Key) {
+    let mut walking = walking;
+    while walking != 0 {
+        for_each_bit(walking, |index| {
+            if !walks[index].as_mut().is_some_and(|walk| walk.step(key(index))) {
+                walking &= !(1 << index);
+            }
+        });
     }
 }
 
