@@ -135,11 +135,13 @@ pub(super) fn tcp(config: &Config) -> tcp::Limits {
     }
 }
 
-/// The same when the interfaces are others: what is remembered of clients stays.
+/// The same when the interfaces are others: what is remembered of clients stays, and so do those who look on.
 pub(super) fn nameserver_after(before: &Policy, config: &Config, interfaces: &Interfaces) -> Policy {
     let mut policy = nameserver(config, interfaces);
     policy.cookies = before.cookies.clone();
     policy.chaos_rate_limit.clone_from(&before.chaos_rate_limit);
+    policy.query_log.clone_from(&before.query_log);
+    policy.tap.clone_from(&before.tap);
     if let (Some(limiter), Some(old)) = (&policy.rate_limit, &before.rate_limit)
         && limiter.exempts_the_same(old)
     {
@@ -234,6 +236,19 @@ mod tests {
         assert_ne!(secrets(&cluster(1, one)), secrets(&cluster(1, other)));
         assert_ne!(secrets(""), secrets(""), "a server on its own makes one at random");
         assert_eq!(secrets(&cluster(1, one)).len(), 1);
+    }
+
+    #[test]
+    fn whoever_looks_on_stays_when_the_interfaces_are_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "options { querylog yes; dnstap { all; }; dnstap-output file \"tap\"; };";
+        let (config, _) = config::load_text("named.conf", text.as_bytes()).expect("a sound configuration");
+        let interfaces = Interfaces { addresses: Vec::new(), networks: Vec::new(), scope_ids: Vec::new() };
+        let before = nameserver(&config, &interfaces);
+        let before = with_observers(&config, folder.path(), before).unwrap();
+        let after = nameserver_after(&before, &config, &interfaces);
+        assert!(Arc::ptr_eq(before.query_log.as_ref().unwrap(), after.query_log.as_ref().unwrap()));
+        assert!(Arc::ptr_eq(before.tap.as_ref().unwrap(), after.tap.as_ref().unwrap()));
     }
 
     #[test]
