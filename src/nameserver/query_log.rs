@@ -1,7 +1,7 @@
 //! The query log: a line for each query, in BIND's words, written behind the query's back.
 //!
 //! ```text
-//! worker: parsed query ─► copy of the packet ─► queue, bounded ─► thread: read, judge, one line in `queries`
+//! worker: parsed query ─► copy of the packet ─► queue, bounded in count and octets ─► thread: one line in `queries`
 //!                                                └ full: dropped and counted
 //! ```
 //!
@@ -23,14 +23,14 @@ use std::fmt::{self, Write};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 /// Queries that may wait for their lines.
 const QUEUE_MAX: usize = 16_384;
-/// What is kept of a packet: enough for any question with EDNS.
-const PACKET_BYTES_MAX: usize = 1_024;
+/// Octets of queries that may wait.
+const QUEUE_BYTES_MAX: usize = 16 << 20;
 
 /// A query on its way into the log.
 struct Noted {
@@ -43,7 +43,8 @@ struct Noted {
 #[derive(Debug)]
 pub struct QueryLog {
     queue: SyncSender<Noted>,
-    dropped: Arc<AtomicU64>,
+    waiting_bytes: Arc<AtomicUsize>,
+    dropped: AtomicU64,
 }
 
 impl QueryLog {
@@ -53,15 +54,22 @@ impl QueryLog {
     /// If there can be no thread.
     pub fn start(cookies: Cookies) -> io::Result<QueryLog> {
         let (queue, noted) = sync_channel(QUEUE_MAX);
-        thread::Builder::new().name("query-log".into()).spawn(move || write_lines(&noted, &cookies))?;
-        Ok(QueryLog { queue, dropped: Arc::default() })
+        let waiting_bytes = Arc::<AtomicUsize>::default();
+        let waiting = Arc::clone(&waiting_bytes);
+        let write = move || write_lines(&noted, &waiting, &cookies);
+        thread::Builder::new().name("query-log".into()).spawn(write)?;
+        Ok(QueryLog { queue, waiting_bytes, dropped: AtomicU64::new(0) })
     }
 
     /// Notes a query that can be read.
     pub fn note(&self, packet: &[u8], client: &Client, key: Option<&Name>) {
-        let packet = packet.get(..PACKET_BYTES_MAX).unwrap_or(packet).into();
-        let noted = Noted { packet, client: *client, key: key.cloned() };
-        if self.queue.try_send(noted).is_err() {
+        let waiting = self.waiting_bytes.fetch_add(packet.len(), Ordering::Relaxed);
+        let is_taken = waiting < QUEUE_BYTES_MAX && {
+            let noted = Noted { packet: packet.into(), client: *client, key: key.cloned() };
+            self.queue.try_send(noted).is_ok()
+        };
+        if !is_taken {
+            self.waiting_bytes.fetch_sub(packet.len(), Ordering::Relaxed);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -73,9 +81,10 @@ impl QueryLog {
 }
 
 /// Writes a line for each query, until nobody can note any more.
-fn write_lines(noted: &Receiver<Noted>, cookies: &Cookies) {
+fn write_lines(noted: &Receiver<Noted>, waiting_bytes: &AtomicUsize, cookies: &Cookies) {
     let mut text = String::new();
     for Noted { packet, client, key } in noted {
+        waiting_bytes.fetch_sub(packet.len(), Ordering::Relaxed);
         text.clear();
         if line(&packet, &client, key.as_ref(), cookies, clock::unix_secs(), &mut text).is_ok() {
             tracing::info!(target: "queries", "{text}");
@@ -196,15 +205,41 @@ mod tests {
         check("a.", plain, with(8, &[0, 1, 24, 0, 198, 51, 100]), udp, None, &subnet);
     }
 
-    #[test]
-    fn a_full_queue_drops_and_counts() {
-        let (queue, _nobody_reads) = sync_channel(2);
-        let log = QueryLog { queue, dropped: Arc::default() };
+    /// A log that nobody reads, with this many places.
+    fn unread(places: usize) -> (QueryLog, Receiver<Noted>, Client) {
+        let (queue, noted) = sync_channel(places);
+        let log = QueryLog { queue, waiting_bytes: Arc::default(), dropped: AtomicU64::new(0) };
         let client =
             Client { address: "192.0.2.1:1".parse().unwrap(), local: None, transport: Transport::Udp };
+        (log, noted, client)
+    }
+
+    #[test]
+    fn a_full_queue_drops_and_counts() {
+        let (log, _noted, client) = unread(2);
         for _ in 0..5 {
             log.note(&[0; 5_000], &client, None);
         }
         assert_eq!(log.dropped(), 3);
+        let (log, _noted, client) = unread(QUEUE_MAX);
+        for _ in 0..300 {
+            log.note(&[0; 65_535], &client, None);
+        }
+        // The octets that may wait, and those of the last one.
+        assert_eq!(log.dropped(), 300 - 257);
+    }
+
+    #[test]
+    fn a_query_has_its_line_however_long_it_is() {
+        let (log, noted, client) = unread(1);
+        let padding = Edns { options: vec![(12, vec![0; 4_000].into())], ..Edns::default() };
+        let mut writer = Writer::new(5_000);
+        writer.question(&"a.".parse().unwrap(), RrType::A, Class::IN).unwrap();
+        writer.opt(&padding, crate::dns::Rcode::NOERROR).unwrap();
+        log.note(&writer.finish(&Header::request(7, Opcode::QUERY)), &client, None);
+        let packet = noted.try_recv().unwrap().packet;
+        let mut text = String::new();
+        line(&packet, &client, None, &Cookies::default(), 1_000, &mut text).unwrap();
+        assert_eq!(text, "client @0x7 192.0.2.1#1 (a): query: a IN A -E(0)");
     }
 }
