@@ -100,7 +100,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 pub fn roll(limits: &LogFile, now: OffsetDateTime) -> io::Result<()> {
     let path = &limits.path;
     let keep = match limits.versions {
-        Versions::Keep(0) => return fs::remove_file(path),
+        Versions::Keep(0) => return unless_gone(fs::remove_file(path)),
         Versions::Keep(count) => count.min(VERSIONS_MAX),
         Versions::Never | Versions::Unlimited => VERSIONS_MAX,
     };
@@ -111,16 +111,21 @@ pub fn roll(limits: &LogFile, now: OffsetDateTime) -> io::Result<()> {
             for number in (0..used).rev() {
                 fs::rename(numbered(number), numbered(number + 1))?;
             }
-            fs::rename(path, numbered(0))
+            unless_gone(fs::rename(path, numbered(0)))
         }
         Suffix::Timestamp => {
             remove_oldest(path, keep.saturating_sub(1) as usize)?;
             let (hour, minute, second, milli) = now.time().as_hms_milli();
             let (year, month, day) = (now.year(), u8::from(now.month()), now.day());
             let stamp = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}{milli:03}");
-            fs::rename(path, with_suffix(path, &stamp))
+            unless_gone(fs::rename(path, with_suffix(path, &stamp)))
         }
     }
+}
+
+/// BIND: a file that somebody else has moved away makes room, too.
+fn unless_gone(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// Keeps the youngest of the files named by time.
@@ -197,6 +202,26 @@ mod tests {
         check(Versions::Never, Some(6), Suffix::Increment, &[("log", "aaaa\nbbbb\n")]);
         check(Versions::Never, None, Suffix::Increment, &[("log", "aaaa\nbbbb\ncccc\ndddd\n")]);
         check(Versions::Keep(3), None, Suffix::Increment, &[("log", "aaaa\nbbbb\ncccc\ndddd\n")]);
+    }
+
+    #[test]
+    fn a_file_that_somebody_has_moved_away_is_made_anew() {
+        for (versions, suffix) in [
+            (Versions::Keep(0), Suffix::Increment),
+            (Versions::Keep(2), Suffix::Increment),
+            (Versions::Keep(2), Suffix::Timestamp),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("log");
+            let limits = LogFile { path: path.clone(), versions, bytes_max: Some(5), suffix };
+            let mut file = RollingFile::open(limits, None).unwrap();
+            file.write(b"aaaa\n", OffsetDateTime::UNIX_EPOCH).unwrap();
+            fs::rename(&path, folder.path().join("moved")).unwrap();
+            file.write(b"bbbb\n", OffsetDateTime::UNIX_EPOCH).unwrap();
+            let expected =
+                [("log".to_owned(), "bbbb\n".to_owned()), ("moved".to_owned(), "aaaa\n".to_owned())];
+            assert_eq!(files(folder.path()), expected, "{versions:?} {suffix:?}");
+        }
     }
 
     #[test]
