@@ -195,6 +195,9 @@ impl<S: Stream> Connection<S> {
         let dealt = if framing::has_message(&self.input) {
             let dealt = memory.desk.deal(&customer, &self.input);
             self.input.drain(..dealt.consumed);
+            if self.input.is_empty() {
+                self.input = Vec::new();
+            }
             dealt
         } else if self.has_ended {
             return Ok(false);
@@ -364,5 +367,36 @@ impl Alarm {
             None => self.0 = Some((deadline, Box::pin(tokio::time::sleep_until(deadline.into())))),
         }
         self.0.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(context).is_ready())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{query, worker};
+    use super::super::{CONNECTIONS_MAX_DEFAULT, Limits};
+    use super::*;
+    use crate::nameserver::Transport;
+    use std::future::poll_fn;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    #[tokio::test]
+    async fn a_connection_without_a_message_on_its_way_holds_no_buffer() {
+        let (worker, _proposals) = worker(Limits::default(), CONNECTIONS_MAX_DEFAULT);
+        let address = "192.0.2.1:5353".parse().expect("an address");
+        let client = Client { address, local: None, transport: Transport::Tcp };
+        let slot = worker.connections.admit(address.ip(), Instant::now()).expect("room");
+        let (mut far, near) = duplex(1 << 16);
+        let mut connection = Connection::new(near, client, slot, worker, Instant::now());
+        // Longer than what is moved, and in two parts.
+        let long = query(MOVED_BYTES_MAX * 2);
+        let (first, second) = long.split_at(MOVED_BYTES_MAX + 100);
+        for part in [first, second] {
+            far.write_all(part).await.expect("open");
+            poll_fn(|context| Poll::Ready(assert!(Pin::new(&mut connection).poll(context).is_pending())))
+                .await;
+        }
+        let length = far.read_u16().await.expect("a response");
+        far.read_exact(&mut vec![0; length.into()]).await.expect("the whole of it");
+        assert_eq!((connection.input.capacity(), connection.output.capacity()), (0, 0));
     }
 }

@@ -59,6 +59,23 @@ async fn start(limits: Limits) -> Running {
 }
 
 async fn start_with(limits: Limits, connections_max: usize) -> Running {
+    let (worker, proposals) = worker(limits, connections_max);
+    let listener = bind("127.0.0.1:0".parse().expect("an address"), 64).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let connections = Arc::clone(&worker.connections);
+    let counters = Arc::clone(&worker.counters);
+    let (stop, stopped) = watch::channel(false);
+    let (changes, changed) = mpsc::unbounded_channel();
+    let listener = Accepting::new(Listener { socket: listener, tls: None }).expect("a runtime");
+    let task = tokio::spawn(worker.run(vec![listener], changed, stopped));
+    Running { address, connections, counters, changes, stop, task, proposals }
+}
+
+/// A worker that does not run, and what will be proposed.
+pub(super) fn worker(
+    limits: Limits,
+    connections_max: usize,
+) -> (Arc<Worker>, mpsc::UnboundedReceiver<Proposal>) {
     let zones = Zones::default();
     zones.insert(Arc::new(zone(3000)));
     let policy = Policy {
@@ -72,16 +89,20 @@ async fn start_with(limits: Limits, connections_max: usize) -> Running {
     let nameserver =
         Nameserver::new(zones.clone(), Arc::clone(&policy), answer, Box::new(propose), || 1_800_000_000);
     let service = Service { nameserver: Arc::new(nameserver), zones, policy };
-    let listener = bind("127.0.0.1:0".parse().expect("an address"), 64).expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let connections = Arc::new(Connections::new(connections_max));
-    let worker = Worker::new(service, Arc::clone(&connections), limits);
-    let counters = Arc::clone(&worker.counters);
-    let (stop, stopped) = watch::channel(false);
-    let (changes, changed) = mpsc::unbounded_channel();
-    let listener = Accepting::new(Listener { socket: listener, tls: None }).expect("a runtime");
-    let task = tokio::spawn(worker.run(vec![listener], changed, stopped));
-    Running { address, connections, counters, changes, stop, task, proposals }
+    (Worker::new(service, Arc::new(Connections::new(connections_max)), limits), proposals)
+}
+
+/// A query that is so many octets long by padding, behind its length.
+pub(super) fn query(octets: usize) -> Vec<u8> {
+    let mut query = request(1, Opcode::QUERY, RrType::A)[2..].to_vec();
+    query[11] = 1;
+    let padding = octets - query.len() - 15;
+    query.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0]);
+    query.extend_from_slice(&(padding as u16 + 4).to_be_bytes());
+    query.extend_from_slice(&[0, 12]);
+    query.extend_from_slice(&(padding as u16).to_be_bytes());
+    query.resize(octets, 0);
+    framed(&query)
 }
 
 fn request(id: u16, opcode: Opcode, qtype: RrType) -> Vec<u8> {
