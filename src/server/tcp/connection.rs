@@ -163,15 +163,16 @@ impl<S: Stream> Connection<S> {
                 return Err(too_long());
             }
         }
-        if let Some(mut transfer) = self.transfers.pop_front()
-            && let Some(message) = transfer.next()
-        {
+        // One that has come to its end makes room for the next, which would not be woken for otherwise.
+        while let Some(mut transfer) = self.transfers.pop_front() {
+            let Some(message) = transfer.next() else { continue };
             // A transfer that cannot be finished ends with the connection (RFC 5936 §2.2).
             if !framing::push(&mut self.output, &message.map_err(io::Error::other)?) {
                 return Err(too_long());
             }
             // Several transfers take turns.
             self.transfers.push_back(transfer);
+            break;
         }
         Ok(!self.output.is_empty())
     }

@@ -220,6 +220,28 @@ async fn transfers_arrive_whole_and_hold_nobody_up() {
 }
 
 #[tokio::test]
+async fn a_transfer_goes_on_when_a_shorter_one_has_ended() {
+    let limits = Limits { idle_timeout: Duration::from_millis(20), ..Limits::default() };
+    let running = start(limits).await;
+    let mut stream = connect(&running).await;
+    // The zone has serial 7: there is nothing newer.
+    let mut writer = Writer::new(512);
+    writer.question(&name("example.com."), RrType::IXFR, Class::IN).expect("room");
+    let soa = [&[0; 2][..], &7_u32.to_be_bytes(), &[0; 16]].concat();
+    writer.push(Section::Authority, &Record::new(name("example.com."), RrType::SOA, 0, soa)).expect("room");
+    let short = framed(&writer.finish(&Header::request(1, Opcode::QUERY)));
+    let long = request(2, Opcode::QUERY, RrType::AXFR);
+    stream.write_all(&[&short[..], &long, &short, &short].concat()).await.expect("open");
+    let mut records = [0; 3];
+    while records != [0, 3, 3002] {
+        let message = receive(&mut stream).await.expect("a message");
+        records[usize::from(message.header.id)] += message.answers.len();
+    }
+    // No transfer is left: the connection is idle.
+    assert_eq!(closed(&mut stream).await, 0);
+}
+
+#[tokio::test]
 async fn a_connection_without_requests_is_closed() {
     let limits = Limits { idle_timeout: Duration::from_millis(20), ..Limits::default() };
     let running = start(limits).await;
