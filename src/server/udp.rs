@@ -14,6 +14,7 @@
 
 use super::udp_batch::{self, BATCH_MAX, Inputs, Output};
 use crate::clock;
+use crate::dns::Rcode;
 use crate::nameserver::acl::Acl;
 use crate::nameserver::policy::Policy;
 use crate::nameserver::query::{Context, Request, Verdict, Workspace};
@@ -256,8 +257,9 @@ impl Worker {
         let nobody = Client { address: listener.local, local: None, transport: Transport::Udp };
         let mut requests = [Request { packet: &[], client: nobody, key: None, bytes_max: None }; BATCH_MAX];
         for (index, request) in requests[..count].iter_mut().enumerate() {
-            // An address that is none leaves an empty packet, which is dropped; and port 0 cannot be answered.
-            if let Some((packet, address)) = inputs.get(index).filter(|(_, address)| address.port() != 0) {
+            // An address that is none leaves an empty packet, which is dropped.
+            let input = inputs.get(index).filter(|(_, address)| !is_suspicious(address.port()));
+            if let Some((packet, address)) = input {
                 request.packet = packet;
                 request.client = Client { address, local: Some(listener.local), transport: Transport::Udp };
             }
@@ -311,11 +313,23 @@ impl Worker {
         };
         let later = respond.clone();
         match self.nameserver.handle(request.packet, &request.client, Box::new(later)) {
+            Action::Respond(response) if is_echo_of_error(&response, address.port()) => {}
             Action::Respond(response) => respond(response),
             // A transfer does not go by UDP.
             Action::Drop | Action::Transfer(_) | Action::Pending => {}
         }
     }
+}
+
+/// Whether nothing that comes from this port is to be answered. BIND: echo, daytime, chargen and time send something to
+/// whoever sends them anything; 0 is no port.
+fn is_suspicious(port: u16) -> bool {
+    matches!(port, 0 | 7 | 13 | 19 | 37)
+}
+
+/// Whether this is FORMERR for somebody who would answer it with an error of his own. BIND: kpasswd.
+fn is_echo_of_error(response: &[u8], port: u16) -> bool {
+    port == 464 && response.get(3).is_some_and(|octet| octet & 0xf == Rcode::FORMERR.0 as u8)
 }
 
 /// Takes the packets away that are not to be listened to: nothing is left that could be answered.
@@ -340,7 +354,7 @@ mod tests {
     use super::*;
     use crate::dns::message::{Header, Message};
     use crate::dns::wire::Writer;
-    use crate::dns::{Class, Name, Opcode, Rcode, RrType};
+    use crate::dns::{Class, Name, Opcode, RrType};
     use crate::nameserver::query::answerer;
     use crate::zone::{Contents, Zone};
 
@@ -361,6 +375,19 @@ mod tests {
         let mut writer = Writer::new(512);
         writer.question(&name.parse().unwrap(), RrType::A, qclass).unwrap();
         writer.finish(&Header::request(id, Opcode::QUERY))
+    }
+
+    #[test]
+    fn ports_that_answer_everything_begin_no_conversation() {
+        let silent: Vec<u16> = (0..=u16::MAX).filter(|port| is_suspicious(*port)).collect();
+        assert_eq!(silent, [0, 7, 13, 19, 37]);
+        let response =
+            |rcode: Rcode| Writer::new(512).finish(&Header::request(1, Opcode::QUERY).response(rcode));
+        for (rcode, port, expected) in
+            [(Rcode::FORMERR, 464, true), (Rcode::FORMERR, 465, false), (Rcode::NOTIMP, 464, false)]
+        {
+            assert_eq!(is_echo_of_error(&response(rcode), port), expected, "{rcode} {port}");
+        }
     }
 
     #[test]
