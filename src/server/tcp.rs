@@ -10,7 +10,7 @@
 //! (RFC 7766 §6.2.1.1, §7): a query is answered while an update waits or a transfer is under way.
 //!
 //! Invariants: a connection stays with the worker that accepted it, and no query wakes another thread; at most
-//! [`Limits::connections_max`] connections, see `connections` for who gives way; see `connection` for what holds of
+//! `tcp-clients` connections at once, see `connections` for who gives way; see `connection` for what holds of
 //! each.
 //!
 //! TLS has workers of its own: handshakes take a thousand times as long as a query, and plain TCP does not wait for

@@ -393,8 +393,11 @@ mod tests {
         let (first, second) = long.split_at(MOVED_BYTES_MAX + 100);
         for part in [first, second] {
             far.write_all(part).await.expect("open");
-            poll_fn(|context| Poll::Ready(assert!(Pin::new(&mut connection).poll(context).is_pending())))
-                .await;
+            poll_fn(|context| {
+                assert!(Pin::new(&mut connection).poll(context).is_pending());
+                Poll::Ready(())
+            })
+            .await;
         }
         let length = far.read_u16().await.expect("a response");
         far.read_exact(&mut vec![0; length.into()]).await.expect("the whole of it");
