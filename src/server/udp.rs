@@ -12,7 +12,7 @@
 //!
 //! Not here: system calls (`udp_batch`), what is answered (`nameserver::query`).
 
-use super::udp_batch::{self, BATCH_MAX, Inputs, Output};
+use super::udp_batch::{self, BATCH_MAX, Inputs, Output, Watched};
 use crate::clock;
 use crate::dns::Rcode;
 use crate::nameserver::acl::Acl;
@@ -24,7 +24,7 @@ use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -232,17 +232,17 @@ impl Worker {
 
     /// Serves these sockets until there is another version of them.
     fn attend(&self, listeners: &[Listener], version: u64, buffers: &mut Buffers) {
-        let descriptors: Vec<BorrowedFd<'_>> =
-            listeners.iter().map(|listener| listener.socket.as_fd()).collect();
-        let mut readable = vec![true; descriptors.len()];
+        let mut watched = Watched::new(listeners.iter().map(|listener| listener.socket.as_fd()));
+        // With one socket, receiving is waiting.
+        let is_alone = listeners.len() == 1;
         while !self.stop.load(Ordering::Relaxed) && self.sockets.version.load(Ordering::Relaxed) == version {
-            // With one socket, receiving is waiting.
-            if descriptors.len() != 1
-                && let Err(error) = udp_batch::wait(&descriptors, IDLE_WAIT, &mut readable)
-            {
+            if !is_alone && let Err(error) = watched.wait(IDLE_WAIT) {
                 give_way(&error);
             }
-            for (listener, _) in listeners.iter().zip(&readable).filter(|(_, readable)| **readable) {
+            for (index, listener) in listeners.iter().enumerate() {
+                if !is_alone && !watched.is_readable(index) {
+                    continue;
+                }
                 match buffers.inputs.receive(listener.socket.as_fd()) {
                     Ok(count) => self.serve(listener, count, buffers),
                     Err(error) => give_way(&error),

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
@@ -164,22 +165,35 @@ pub(super) fn send(socket: BorrowedFd<'_>, inputs: &Inputs, outputs: &[Output], 
     failed
 }
 
-/// Waits until one of the sockets can be read, or the time is over; sets `readable` for each that can.
-pub(super) fn wait(
-    sockets: &[BorrowedFd<'_>],
-    timeout: Duration,
-    readable: &mut Vec<bool>,
-) -> io::Result<()> {
-    let mut polled: Vec<libc::pollfd> = sockets
-        .iter()
-        .map(|socket| libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 })
-        .collect();
-    let timeout_ms = libc::c_int::try_from(timeout.as_millis()).unwrap_or(libc::c_int::MAX);
-    // SAFETY: the pointer and the length are those of `polled`, which lives until the call returns.
-    let count = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, timeout_ms) };
-    readable.clear();
-    readable.extend(polled.iter().map(|polled| count > 0 && polled.revents != 0));
-    if count < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+/// Sockets that are waited for together, made once and used for every batch.
+pub(super) struct Watched<'s> {
+    polled: Vec<libc::pollfd>,
+    /// The descriptors stay open for as long as they are watched.
+    sockets: PhantomData<BorrowedFd<'s>>,
+}
+
+impl<'s> Watched<'s> {
+    pub(super) fn new(sockets: impl Iterator<Item = BorrowedFd<'s>>) -> Watched<'s> {
+        let polled =
+            sockets.map(|socket| libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+        Watched { polled: polled.collect(), sockets: PhantomData }
+    }
+
+    /// Waits until one of the sockets can be read, or the time is over.
+    pub(super) fn wait(&mut self, timeout: Duration) -> io::Result<()> {
+        // After an error the kernel may have left what the last call found.
+        self.polled.iter_mut().for_each(|polled| polled.revents = 0);
+        let timeout_ms = libc::c_int::try_from(timeout.as_millis()).unwrap_or(libc::c_int::MAX);
+        let count = self.polled.len() as libc::nfds_t;
+        // SAFETY: the pointer and the length are those of `polled`, which lives until the call returns.
+        let count = unsafe { libc::poll(self.polled.as_mut_ptr(), count, timeout_ms) };
+        if count < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Whether the last wait ended with something to be read from the socket at `index`, or an error to be taken from it.
+    pub(super) fn is_readable(&self, index: usize) -> bool {
+        self.polled.get(index).is_some_and(|polled| polled.revents != 0)
+    }
 }
 
 fn empty_headers() -> [libc::mmsghdr; BATCH_MAX] {
@@ -240,9 +254,15 @@ mod tests {
     #[test]
     fn waiting_says_which_socket_has_something() {
         let sockets = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
-        sockets[0].send_to(b"x", sockets[1].local_addr().unwrap()).unwrap();
-        let mut readable = Vec::new();
-        wait(&[sockets[0].as_fd(), sockets[1].as_fd()], Duration::from_secs(10), &mut readable).unwrap();
-        assert_eq!(readable, [false, true]);
+        let mut watched = Watched::new(sockets.iter().map(AsFd::as_fd));
+        let readable = |watched: &Watched<'_>| [0, 1].map(|index| watched.is_readable(index));
+        for (from, to, expected) in [(0, 1, [false, true]), (1, 0, [true, false])] {
+            sockets[from].send_to(b"x", sockets[to].local_addr().unwrap()).unwrap();
+            watched.wait(Duration::from_secs(10)).unwrap();
+            assert_eq!(readable(&watched), expected);
+            sockets[to].recv(&mut [0; 8]).unwrap();
+        }
+        watched.wait(Duration::ZERO).unwrap();
+        assert_eq!(readable(&watched), [false, false]);
     }
 }
