@@ -273,6 +273,7 @@ impl Worker {
             let requests = &requests[..count];
             let context = Context { zones: &zones, policy: &policy, now_secs: clock::unix_secs() };
             workspace.respond_batch(&context, requests, outputs, &mut verdicts);
+            drop_echoes(requests, outputs, &mut verdicts);
         }
         let requests = &requests[..count];
         let mut lengths = [0; BATCH_MAX];
@@ -282,7 +283,7 @@ impl Worker {
             match verdicts[index] {
                 Verdict::Reply(len) => {
                     lengths[index] = len;
-                    responses[usize::from(outputs[index].as_mut()[3] & 0xf)] += 1;
+                    responses[usize::from(outputs[index].as_ref()[3] & 0xf)] += 1;
                 }
                 Verdict::Drop => dropped += 1,
                 Verdict::Slow => {
@@ -330,6 +331,17 @@ fn is_suspicious(port: u16) -> bool {
 /// Whether this is FORMERR for somebody who would answer it with an error of his own. BIND: kpasswd.
 fn is_echo_of_error(response: &[u8], port: u16) -> bool {
     port == 464 && response.get(3).is_some_and(|octet| octet & 0xf == Rcode::FORMERR.0 as u8)
+}
+
+/// Takes the responses away that would only be answered in turn.
+fn drop_echoes(requests: &[Request<'_>], outputs: &[Output], verdicts: &mut [Verdict]) {
+    for ((request, output), verdict) in requests.iter().zip(outputs).zip(verdicts) {
+        if matches!(verdict, Verdict::Reply(_))
+            && is_echo_of_error(output.as_ref(), request.client.address.port())
+        {
+            *verdict = Verdict::Drop;
+        }
+    }
 }
 
 /// Takes the packets away that are not to be listened to: nothing is left that could be answered.
@@ -386,7 +398,20 @@ mod tests {
         for (rcode, port, expected) in
             [(Rcode::FORMERR, 464, true), (Rcode::FORMERR, 465, false), (Rcode::NOTIMP, 464, false)]
         {
-            assert_eq!(is_echo_of_error(&response(rcode), port), expected, "{rcode} {port}");
+            let response = response(rcode);
+            assert_eq!(is_echo_of_error(&response, port), expected, "{rcode} {port}");
+            // The same for what a worker answers by itself.
+            let client = Client {
+                address: SocketAddr::new([192, 0, 2, 1].into(), port),
+                local: None,
+                transport: Transport::Udp,
+            };
+            let request = Request { packet: &[], client, key: None, bytes_max: None };
+            let mut outputs = udp_batch::outputs();
+            outputs[0].as_mut()[..response.len()].copy_from_slice(&response);
+            let mut verdicts = [Verdict::Reply(response.len())];
+            drop_echoes(&[request], &outputs, &mut verdicts);
+            assert_eq!(matches!(verdicts, [Verdict::Drop]), expected, "{rcode} {port}");
         }
     }
 

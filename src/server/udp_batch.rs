@@ -117,6 +117,12 @@ impl AsMut<[u8]> for Output {
     }
 }
 
+impl AsRef<[u8]> for Output {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// Room for the responses of a batch.
 pub(super) fn outputs() -> Vec<Output> {
     vec![Output([0; OUTPUT_BYTES]); BATCH_MAX]
