@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -241,6 +241,8 @@ impl Place {
 
     fn tell(&self, told: Told) {
         self.told.fetch_max(told as u8, Ordering::Relaxed);
+        // See `Slot::told`.
+        fence(Ordering::SeqCst);
         self.wake();
     }
 
@@ -255,8 +257,11 @@ impl Slot {
     /// What the connection is told. Called whenever the connection is polled: it must be a task of its own, whose
     /// waker does not change.
     pub(super) fn told(&self, context: &Context<'_>) -> Told {
-        // The waker is in place before the word is read: whoever speaks later wakes.
+        // The waker is in place before the word is read: whoever speaks later wakes. Each side writes one of the two and
+        // reads the other; only fences on both sides keep a processor from reading first, so that neither sees what the
+        // other wrote and the connection sleeps on.
         self.place.waker.get_or_init(|| context.waker().clone());
+        fence(Ordering::SeqCst);
         match self.place.told.load(Ordering::Relaxed) {
             0 => Told::GoOn,
             told if told == Told::Finish as u8 => Told::Finish,
