@@ -254,6 +254,8 @@ impl Worker {
         let mut serving = tokio::task::JoinSet::new();
         let mut served = HashMap::new();
         let mut serve = |listener: Accepting, served: &mut HashMap<SocketAddr, AbortHandle>| {
+            // Of addresses that have gone, a finished task remains until it is taken out.
+            while serving.try_join_next().is_some() {}
             let Ok(address) = listener.socket.local_addr() else { return };
             let task = Arc::clone(&self).serve(listener, stopped.clone(), alive.clone());
             served.insert(address, serving.spawn(task));
