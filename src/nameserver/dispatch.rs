@@ -164,11 +164,11 @@ impl Nameserver {
         }
     }
 
-    /// Whether an error is one too many for its client. BIND: errors of messages that cannot be read, and of NOTIFY and
-    /// UPDATE, are not counted.
+    /// Whether an error is one too many for its client. BIND: errors of messages that cannot be read or have no
+    /// question, and of NOTIFY and UPDATE, are not counted.
     fn drops_error(&self, policy: &Policy, client: &Client, message: &Message, rcode: Rcode) -> bool {
-        let class = message.question().map_or(Class::IN, |question| question.qclass);
-        policy.drops_error(client, class, rcode, (self.now)())
+        let Some(question) = message.questions.first() else { return false };
+        policy.drops_error(client, question.qclass, rcode, (self.now)())
     }
 
     fn handle_query(

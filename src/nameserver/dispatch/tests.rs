@@ -544,6 +544,8 @@ fn errors_over_udp_have_a_rate_except_those_of_updates_notifies_and_what_cannot_
     let status = Packet::new(2, &[EX]).bytes();
     check("an unknown opcode", &status, Transport::Udp, true);
     check("an unknown opcode", &status, Transport::Tcp, false);
+    check("an unknown opcode, no question", &Packet::new(2, &[]).bytes(), Transport::Udp, false);
+    check("an unknown opcode, two questions", &Packet::new(2, &[EX, EX]).bytes(), Transport::Udp, true);
     let mut forged = Packet::new(0, &[EX]).signed("k.");
     forged[13] ^= 0x20;
     check("a wrong signature", &forged, Transport::Udp, true);
