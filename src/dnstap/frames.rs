@@ -8,7 +8,7 @@
 use crate::clock;
 use crate::config::dnstap as configured;
 use crate::config::logging::{LogFile, Versions};
-use crate::logging::rolling;
+use crate::logging::rolling::{self, Schedule};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -46,7 +46,7 @@ fn control(kind: Control) -> Vec<u8> {
 
 /// Where frames go.
 pub(super) enum Output {
-    File { file: BufWriter<File>, bytes: u64, limits: LogFile },
+    File { file: BufWriter<File>, bytes: u64, limits: LogFile, schedule: Schedule },
     Socket { path: PathBuf, stream: Option<BufWriter<UnixStream>>, tried: Option<Instant> },
 }
 
@@ -57,7 +57,8 @@ impl Output {
             configured::Output::File(limits) => {
                 let limits = LogFile { path: directory.join(&limits.path), ..limits.clone() };
                 let (file, bytes) = begin(&limits.path)?;
-                Ok(Output::File { file, bytes, limits })
+                let schedule = Schedule::new(limits.bytes_max);
+                Ok(Output::File { file, bytes, limits, schedule })
             }
             configured::Output::Unix(path) => {
                 Ok(Output::Socket { path: directory.join(path), stream: None, tried: None })
@@ -69,18 +70,27 @@ impl Output {
     pub(super) fn write(&mut self, data: &[u8]) -> io::Result<()> {
         let frame = [&(data.len() as u32).to_be_bytes()[..], data].concat();
         match self {
-            Output::File { file, bytes, limits } => {
-                if limits.bytes_max.is_some_and(|most| *bytes >= most) {
+            Output::File { file, bytes, limits, schedule } => {
+                let mut ended = Ok(());
+                if schedule.is_due(*bytes) {
                     if limits.versions == Versions::Never {
                         return Err(io::Error::other("the file has its size"));
                     }
-                    file.write_all(&control(Control::Stop))?;
-                    file.flush()?;
-                    rolling::roll(limits, clock::now_utc())?;
-                    (*file, *bytes) = begin(&limits.path)?;
+                    // The old stream ends once there is a new one: until then it goes on, and after its end it may not.
+                    match rolling::roll(limits, clock::now_utc()).and_then(|()| begin(&limits.path)) {
+                        Ok((new, size)) => {
+                            ended = end(std::mem::replace(file, new));
+                            (*bytes, *schedule) = (size, Schedule::new(limits.bytes_max));
+                        }
+                        Err(error) if schedule.put_off(*bytes) => {
+                            let path = limits.path.display();
+                            tracing::error!("dnstap: {path} cannot be rolled and goes on growing: {error}");
+                        }
+                        Err(_) => {}
+                    }
                 }
                 *bytes += frame.len() as u64;
-                file.write_all(&frame)
+                file.write_all(&frame).and(ended)
             }
             Output::Socket { path, stream, tried } => {
                 if stream.is_none() {
@@ -116,11 +126,10 @@ impl Output {
 
     /// Ends the stream.
     pub(super) fn finish(self) -> io::Result<()> {
-        let stop = control(Control::Stop);
         match self {
-            Output::File { mut file, .. } => file.write_all(&stop).and_then(|()| file.flush()),
+            Output::File { file, .. } => end(file),
             Output::Socket { stream: Some(mut stream), .. } => {
-                stream.write_all(&stop)?;
+                stream.write_all(&control(Control::Stop))?;
                 stream.flush()?;
                 expect(stream.get_mut(), Control::Finish)
             }
@@ -142,6 +151,12 @@ fn begin(path: &Path) -> io::Result<(BufWriter<File>, u64)> {
     let start = control(Control::Start);
     file.write_all(&start)?;
     Ok((file, start.len() as u64))
+}
+
+/// Ends the stream in a file.
+fn end(mut file: BufWriter<File>) -> io::Result<()> {
+    file.write_all(&control(Control::Stop))?;
+    file.flush()
 }
 
 fn connect(path: &Path) -> io::Result<BufWriter<UnixStream>> {

@@ -108,6 +108,18 @@ fn a_file_that_is_full_gives_way_and_each_is_a_stream_of_its_own() {
 }
 
 #[test]
+fn a_file_that_cannot_give_way_stays_one_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("tap.0")).unwrap();
+    let tap = start("dnstap { all; }; dnstap-output file \"tap\" size 1k versions 1;", folder.path());
+    for _ in 0..20 {
+        tap.query(&packet(0, 200), route);
+    }
+    drop(tap);
+    assert_eq!(decode(&finished(folder.path().join("tap"))).len(), 20);
+}
+
+#[test]
 fn a_listener_is_greeted_and_told_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(folder.path().join("socket")).unwrap();

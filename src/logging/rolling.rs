@@ -7,6 +7,8 @@
 //!
 //! BIND: with `versions` and without `size` it is replaced when the server starts; with `size` and without
 //! `versions` it is no longer written to once it has that size.
+//!
+//! A file that cannot give way goes on growing: too many lines are better than none.
 
 use crate::clock;
 use crate::config::logging::{LogFile, Suffix, Versions};
@@ -27,6 +29,32 @@ pub struct RollingFile {
     owner: Option<(u32, u32)>,
     file: File,
     bytes: u64,
+    schedule: Schedule,
+}
+
+/// When a file gives way: when it has its size, and, if it cannot, each time it has grown by that much again.
+pub struct Schedule {
+    bytes_max: Option<u64>,
+    due: u64,
+    has_failed: bool,
+}
+
+impl Schedule {
+    /// For a file that may have so many octets.
+    pub fn new(bytes_max: Option<u64>) -> Schedule {
+        Schedule { bytes_max, due: bytes_max.unwrap_or(u64::MAX), has_failed: false }
+    }
+
+    /// Whether a file of so many octets is to give way.
+    pub fn is_due(&self, bytes: u64) -> bool {
+        bytes >= self.due
+    }
+
+    /// Notes that a file of so many octets could not give way. True if that is news.
+    pub fn put_off(&mut self, bytes: u64) -> bool {
+        self.due = bytes.saturating_add(self.bytes_max.unwrap_or(u64::MAX));
+        !std::mem::replace(&mut self.has_failed, true)
+    }
 }
 
 impl RollingFile {
@@ -49,30 +77,39 @@ impl RollingFile {
             roll(&limits, clock::now_utc())?;
         }
         let (file, bytes) = append(&limits.path, owner)?;
-        Ok(RollingFile { limits, owner, file, bytes })
+        let schedule = Schedule::new(limits.bytes_max);
+        Ok(RollingFile { limits, owner, file, bytes, schedule })
     }
 
-    /// Appends bytes; `now` names the old file if it has to give way.
+    /// Appends bytes; `now` names the old file if it has to give way. If it cannot, it goes on as it was.
     ///
     /// # Errors
-    /// What the system says; the file goes on as it was.
+    /// What the system says of writing.
     pub fn write(&mut self, bytes: &[u8], now: OffsetDateTime) -> io::Result<()> {
-        if self.limits.bytes_max.is_some_and(|most| self.bytes >= most) && !self.replace(now)? {
-            return Ok(());
+        if self.schedule.is_due(self.bytes) {
+            if self.limits.versions == Versions::Never {
+                return Ok(());
+            }
+            if let Err(error) = self.replace(now)
+                && self.schedule.put_off(self.bytes)
+            {
+                // The log is no place to say that of itself.
+                let path = self.limits.path.display();
+                let _ =
+                    writeln!(io::stderr(), "{path}: log file cannot be rolled and goes on growing: {error}");
+            }
         }
         self.file.write_all(bytes)?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
 
-    /// Begins a new file; false if there may be none.
-    fn replace(&mut self, now: OffsetDateTime) -> io::Result<bool> {
-        if self.limits.versions == Versions::Never {
-            return Ok(false);
-        }
+    /// Begins a new file.
+    fn replace(&mut self, now: OffsetDateTime) -> io::Result<()> {
         roll(&self.limits, now)?;
         (self.file, self.bytes) = append(&self.limits.path, self.owner)?;
-        Ok(true)
+        self.schedule = Schedule::new(self.limits.bytes_max);
+        Ok(())
     }
 }
 
@@ -222,6 +259,35 @@ mod tests {
                 [("log".to_owned(), "bbbb\n".to_owned()), ("moved".to_owned(), "aaaa\n".to_owned())];
             assert_eq!(files(folder.path()), expected, "{versions:?} {suffix:?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_give_way_goes_on_and_tries_again_after_another_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, in_the_way) = (folder.path().join("log"), folder.path().join("log.0"));
+        let (versions, suffix) = (Versions::Keep(1), Suffix::Increment);
+        let limits = LogFile { path: path.clone(), versions, bytes_max: Some(10), suffix };
+        let mut file = RollingFile::open(limits, None).unwrap();
+        let mut write = |text: &str| file.write(text.as_bytes(), OffsetDateTime::UNIX_EPOCH).unwrap();
+        fs::create_dir(&in_the_way).unwrap();
+        ["aaaa\n", "bbbb\n", "cccc\n"].into_iter().for_each(&mut write);
+        fs::remove_dir(&in_the_way).unwrap();
+        write("dddd\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "aaaa\nbbbb\ncccc\ndddd\n");
+        assert!(!in_the_way.exists(), "it is not tried with every line");
+        ["eeee\n", "ffff\n"].into_iter().for_each(write);
+        let expected = [("log", "eeee\nffff\n"), ("log.0", "aaaa\nbbbb\ncccc\ndddd\n")];
+        assert_eq!(files(folder.path()), expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    }
+
+    #[test]
+    fn that_a_file_cannot_give_way_is_news_once() {
+        let mut schedule = Schedule::new(Some(10));
+        assert!(!schedule.is_due(9) && schedule.is_due(10));
+        assert!(schedule.put_off(12));
+        assert!(!schedule.is_due(21) && schedule.is_due(22));
+        assert!(!schedule.put_off(25));
+        assert!(!Schedule::new(None).is_due(1 << 60));
     }
 
     #[test]
