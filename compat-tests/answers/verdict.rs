@@ -110,7 +110,9 @@ pub fn read_ours(question: &Question, packet: &[u8]) -> Message {
     if !message.questions.is_empty() {
         assert_eq!(packet.get(12..12 + asked.len()), Some(asked), "the question of {question:?} is repeated");
     }
-    if question.edns.is_some_and(|edns| edns.options != Options::None) {
+    // Behind a name that cannot be read (a label of 64 octets) nothing is, and the header is the whole response.
+    let is_readable = !message.questions.is_empty();
+    if is_readable && question.edns.is_some_and(|edns| edns.options != Options::None) {
         let opt = message.additionals.iter().find(|rr| rr.rtype == wire::OPT);
         let opt = opt.unwrap_or_else(|| panic!("no OPT record in the response to {question:?}"));
         let cookie = [&[0, COOKIE, 0, 24][..], &CLIENT_COOKIE].concat();
