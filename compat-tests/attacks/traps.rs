@@ -17,8 +17,8 @@ const HEAD: &str =
     "$TTL 300\n@ IN SOA ns1 hostmaster 1 7200 900 1209600 300\n@ IN NS ns1\nns1 IN A 192.0.2.1\n";
 /// BIND signs with no more.
 const ITERATIONS: u16 = 150;
-const TYPES: [u16; 9] =
-    [wire::A, wire::NS, wire::CNAME, wire::SOA, 15, wire::TXT, 33, wire::DNAME, wire::ANY];
+const TYPES: [u16; 10] =
+    [wire::A, wire::NS, wire::CNAME, wire::SOA, 15, wire::TXT, 33, 64, wire::DNAME, wire::ANY];
 
 /// Aliases in circles, targets that are nothing or the owner itself, fan-outs, labels of strange octets.
 fn traps() -> (String, Vec<String>) {
@@ -152,10 +152,11 @@ fn nsec3(site: &Site) -> (String, Vec<String>) {
 /// The root zone: nothing encloses it, everything is in it.
 fn root() -> (String, Vec<String>) {
     let text = format!(
-        "$ORIGIN .\n{HEAD}test NS ns.test\nns.test A 192.0.2.5\n*.any TXT wild\nalias CNAME alias.test.\n"
+        "$ORIGIN .\n{HEAD}test NS ns.test\nns.test A 192.0.2.5\n*.any TXT wild\nalias CNAME alias.test.\n\
+         @ SVCB 1 .\n@ A 192.0.2.6\nhost SVCB 1 .\nhost A 192.0.2.7\n"
     );
     let mut names: Vec<String> =
-        [".", "test.", "x.test.", "nosuch.", "a.b.nosuch.", "any.", "x.any.", "alias.", "ns1."]
+        [".", "test.", "x.test.", "nosuch.", "a.b.nosuch.", "any.", "x.any.", "alias.", "ns1.", "host."]
             .map(str::to_owned)
             .into();
     names.push(wire::text(&long_name(127, 1, &[0])));

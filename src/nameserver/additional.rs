@@ -138,15 +138,18 @@ fn target(message: &[u8], rtype: RrType, owner_at: usize, rdata_at: usize, end: 
 
 /// Whether the name at `at` consists of letters, digits and inner hyphens (RFC 1123 §2.1).
 fn is_host_name(message: &[u8], at: usize) -> bool {
-    labels_at(message, at).all(|label| match label {
-        [first, .., last] => {
-            first.is_ascii_alphanumeric()
-                && last.is_ascii_alphanumeric()
-                && label.iter().all(|&octet| octet.is_ascii_alphanumeric() || octet == b'-')
-        }
-        [only] => only.is_ascii_alphanumeric(),
-        [] => true,
-    })
+    let mut labels = labels_at(message, at).peekable();
+    // BIND: the root is none.
+    labels.peek().is_some()
+        && labels.all(|label| match label {
+            [first, .., last] => {
+                first.is_ascii_alphanumeric()
+                    && last.is_ascii_alphanumeric()
+                    && label.iter().all(|&octet| octet.is_ascii_alphanumeric() || octet == b'-')
+            }
+            [only] => only.is_ascii_alphanumeric(),
+            [] => true,
+        })
 }
 
 /// Where owner, RDATA and end of the record at `at` are.
