@@ -415,10 +415,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn addresses_come_and_go_while_others_are_served() {
-        let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let stays = first.local_addr().unwrap();
+    /// One worker that serves a small zone at these sockets, and a client.
+    fn served(sockets: Vec<UdpSocket>) -> (Workers, UdpSocket) {
         let (zones, policy) = (zones(), Arc::new(ArcSwap::from_pointee(Policy::default())));
         let nameserver = Arc::new(Nameserver::new(
             zones.clone(),
@@ -427,9 +425,17 @@ mod tests {
             Box::new(Err),
             || 1_800_000_000,
         ));
-        let workers = Workers::start(vec![vec![first]], nameserver, zones, policy).unwrap();
+        let workers = Workers::start(vec![sockets], nameserver, zones, policy).unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        (workers, client)
+    }
+
+    #[test]
+    fn addresses_come_and_go_while_others_are_served() {
+        let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let stays = first.local_addr().unwrap();
+        let (workers, client) = served(vec![first]);
         let ask = |address: SocketAddr| {
             let mut buffer = [0; 512];
             client.send_to(&query(7, "www.example.", Class::IN), address).unwrap();
@@ -443,7 +449,9 @@ mod tests {
             ask(stays);
             workers.stop_listening(comes);
             // The worker drops its socket when it looks; then nobody else has it.
+            let deadline = std::time::Instant::now() + Duration::from_secs(10);
             while std::net::UdpSocket::bind(comes).is_err() {
+                assert!(std::time::Instant::now() < deadline, "the worker keeps the socket of {comes}");
                 std::thread::yield_now();
             }
             ask(stays);
@@ -456,17 +464,7 @@ mod tests {
         let second =
             bind(SocketAddr::new("127.0.0.2".parse().unwrap(), first.local_addr().unwrap().port())).unwrap();
         let addresses = [first.local_addr().unwrap(), second.local_addr().unwrap()];
-        let (zones, policy) = (zones(), Arc::new(ArcSwap::from_pointee(Policy::default())));
-        let nameserver = Arc::new(Nameserver::new(
-            zones.clone(),
-            Arc::clone(&policy),
-            answerer(zones.clone(), Arc::clone(&policy), || 1_800_000_000),
-            Box::new(Err),
-            || 1_800_000_000,
-        ));
-        let workers = Workers::start(vec![vec![first, second]], nameserver, zones, policy).unwrap();
-        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let (workers, client) = served(vec![first, second]);
         let mut buffer = [0; 512];
         let cases = [
             ("www.example.", Class::IN, Rcode::NOERROR, 1),
