@@ -8,7 +8,7 @@
 //! Suffixes are looked up from the root downwards, so that an entry is recognised by its first label and
 //! the offset of its parent: no chain of pointers is ever followed.
 //!
-//! Invariants: a suffix is found only in the case it was written in; work per name is bounded by
+//! Invariants: a suffix is found only in the case it was written in, unless case is ignored; work per name is bounded by
 //! [`PROBES_MAX`] whatever names somebody chose; entries leave in the reverse order they came.
 
 /// Offsets from here on do not fit a compression pointer.
@@ -25,9 +25,20 @@ struct Suffix {
     parent: u16,
 }
 
+/// Which suffixes count as the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Case {
+    /// Those with the same octets.
+    #[default]
+    Kept,
+    /// Those with the same letters (RFC 4343).
+    Ignored,
+}
+
 /// The suffixes of one message.
 #[derive(Default)]
 pub(super) struct Suffixes {
+    pub(super) case: Case,
     /// In the order they were written.
     entries: Vec<Suffix>,
     /// Open addressing: number of the entry plus one, 0 = free. Empty until the first insertion.
@@ -38,7 +49,9 @@ impl Suffixes {
     /// The hash of the suffix that consists of `label` and the suffix with the hash `parent_hash`.
     pub(super) fn hash(parent_hash: u32, label: &[u8]) -> u32 {
         let start = parent_hash.rotate_left(5) ^ label.len() as u32;
-        label.iter().fold(start, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+        let fold =
+            |hash: u32, byte: &u8| (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
+        label.iter().fold(start, fold)
     }
 
     /// Where the suffix of `label` in front of the suffix at `parent` starts in `message`, if it was noted.
@@ -46,10 +59,14 @@ impl Suffixes {
         for slot in probes(hash, self.slots.len()) {
             let entry = &self.entries[usize::from(self.slots[slot]).checked_sub(1)?];
             let at = usize::from(entry.offset) + 1;
+            let is_same = |written: &[u8]| match self.case {
+                Case::Kept => written == label,
+                Case::Ignored => written.eq_ignore_ascii_case(label),
+            };
             if entry.hash == hash
                 && entry.parent == parent
-                && message[at..].starts_with(label)
                 && usize::from(message[at - 1]) == label.len()
+                && message.get(at..at + label.len()).is_some_and(is_same)
             {
                 return Some(entry.offset);
             }
@@ -116,6 +133,16 @@ mod tests {
         // The same hash, but another label, another case, another parent.
         for (label, parent) in [(&b"b"[..], 0), (b"A", 0), (b"a", 14), (b"", 0)] {
             assert_eq!(suffixes.find(&message, hash, label, parent), None);
+        }
+    }
+
+    #[test]
+    fn a_suffix_in_another_case_is_found_only_if_case_is_ignored() {
+        for (case, found) in [(Case::Kept, None), (Case::Ignored, Some(12))] {
+            let (message, mut suffixes) = (message(), Suffixes { case, ..Suffixes::default() });
+            suffixes.insert(Suffixes::hash(0, b"a"), 12, 0);
+            assert_eq!(suffixes.find(&message, Suffixes::hash(0, b"A"), b"A", 0), found, "{case:?}");
+            assert_eq!(suffixes.find(&message, Suffixes::hash(0, b"a"), b"a", 0), Some(12), "{case:?}");
         }
     }
 

@@ -9,7 +9,7 @@
 //! Not here: what the sections mean (`message`), which types carry names (`rdata`). The query path has an
 //! assembler of its own that copies ready-made RRsets.
 
-use super::compression::{POINTER_OFFSET_END, Suffixes};
+use super::compression::{Case, POINTER_OFFSET_END, Suffixes};
 use super::edns::Edns;
 use super::message::Header;
 use super::name::{LABEL_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX};
@@ -186,6 +186,13 @@ impl Writer {
             counts: [0; 4],
             suffixes: Suffixes::default(),
         }
+    }
+
+    /// Takes names for the same that differ in the case of letters only (RFC 1035 §2.3.3): shorter, but what reads the
+    /// message finds the case of the first.
+    pub fn ignoring_case(mut self) -> Writer {
+        self.suffixes.case = Case::Ignored;
+        self
     }
 
     /// Octets written so far.

@@ -7,12 +7,13 @@
 //!                                    then: apex NS in authority, addresses in additional
 //! ```
 //!
-//! Invariants: RRsets go in whole or not at all; nothing is in a response twice; what does not fit sets TC,
-//! except additional records that nobody depends on; a chain of aliases ends at a bound, and at the border of the
-//! zone that the question is in (BIND, without recursion); nothing is allocated for messages under 16 KiB.
+//! Invariants: RRsets go in whole or not at all; nothing is in a response twice; what does not fit with all names
+//! compressed sets TC, except additional records that nobody depends on; a chain of aliases ends at a bound, and at the
+//! border of the zone that the question is in (BIND, without recursion); nothing is allocated for messages under 16 KiB
+//! that fit as they are assembled.
 //!
 //! Not here: reading the query and the header of the response (`query`), the buffer and its sections (`assembly`),
-//! what RDATA leads to (`additional`).
+//! what RDATA leads to (`additional`), how names are compressed across RRsets (`squeeze`).
 
 use super::assembly::{Assembly, Memory, Section, Truncated, is_name_at, set_ttls, skip_name};
 use super::proof::NegativeProof;
@@ -118,10 +119,7 @@ impl<'a, 'o> Resolution<'a, 'o> {
         self.memory.written.clear();
         self.memory.sources.clear();
         match self.resolve(first) {
-            Err(Truncated) => {
-                self.assembly.truncated = true;
-                self.find_rcode();
-            }
+            Err(Truncated) => self.assemble_with_all_memory(),
             // BIND: additional records that do not fit are left out in silence, glue included.
             Ok(()) if self.primes() => self.add_priming_glue().unwrap_or(()),
             Ok(()) if self.extras.additional => self.add_additional().unwrap_or(()),
@@ -130,12 +128,15 @@ impl<'a, 'o> Resolution<'a, 'o> {
         self.assembly
     }
 
-    /// Sets the RCODE that the whole response would have: follows the aliases to the end, where there is memory but
-    /// no room in the response.
-    fn find_rcode(&mut self) {
+    /// Assembles a response that does not fit once more, with as much room as there is memory: it may fit when names
+    /// are compressed across RRsets; otherwise it is truncated, with the RCODE that the whole response would have.
+    #[cold]
+    fn assemble_with_all_memory(&mut self) {
         let (at, counts, limit) = (self.assembly.at, self.assembly.counts, self.assembly.limit);
-        if counts[Section::Answer as usize] == 0 || self.name.read(self.assembly.out, HEADER_BYTES).is_none()
-        {
+        self.assembly.truncated = true;
+        // Without an answer the RCODE is known.
+        let is_useful = limit < self.assembly.out.len() || counts[Section::Answer as usize] > 0;
+        if !is_useful || self.name.read(self.assembly.out, HEADER_BYTES).is_none() {
             return;
         }
         // What is in the response is written once more, the same in the same places.
@@ -143,13 +144,13 @@ impl<'a, 'o> Resolution<'a, 'o> {
         self.assembly.limit = self.assembly.out.len();
         self.assembly.rcode = Rcode::NOERROR;
         self.memory.written.clear();
+        self.memory.sources.clear();
         self.expansions = Default::default();
         let first = lookup(self.around.contents, self.name);
         // Where memory ends, too, what is known is NOERROR.
-        self.resolve(first).unwrap_or(());
+        let is_whole = self.resolve(first).is_ok();
         self.assembly.limit = limit;
-        if self.assembly.counts == [0; 3] {
-            // It failed, and that fits.
+        if is_whole && (self.assembly.at <= limit || self.assembly.squeeze()) {
             self.assembly.truncated = false;
             return;
         }

@@ -58,7 +58,7 @@ impl Default for Memory {
 pub(super) struct Assembly<'o> {
     pub(super) out: &'o mut [u8],
     /// Where the question ends.
-    start: usize,
+    pub(super) start: usize,
     pub(super) at: usize,
     /// Octets it may have, what comes behind (OPT) not counted.
     pub(super) limit: usize,

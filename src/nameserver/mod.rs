@@ -33,6 +33,7 @@ pub mod query;
 pub mod query_log;
 mod request;
 pub mod rrl;
+mod squeeze;
 pub mod transfer_out;
 pub mod update_in;
 

@@ -4,8 +4,8 @@
 //! packets ─► parse all ─► zones ─► look up all, misses overlapping ─► assemble each ─► Verdict per packet
 //! ```
 //!
-//! Invariants: no lock, no wait; no allocation, except for DNSSEC proofs, TLSA hosts and messages over 16 KiB; a batch
-//! answers from one version of each zone; what is not a plain query of class IN is left to others
+//! Invariants: no lock, no wait; no allocation, except for DNSSEC proofs, TLSA hosts, messages over 16 KiB and what
+//! hardly fits; a batch answers from one version of each zone; what is not a plain query of class IN is left to others
 //! ([`Verdict::Slow`]), and nothing has been written for it that matters.
 //!
 //! Not here: EDNS options (`edns`), the sections of a response (`answer`).
@@ -659,3 +659,5 @@ mod limits;
 mod policy_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truncation_tests;

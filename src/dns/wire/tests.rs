@@ -158,6 +158,18 @@ fn names_are_compressed_to_the_longest_known_suffix() {
 }
 
 #[test]
+fn whoever_ignores_case_gets_a_shorter_message() {
+    let mut writer = Writer::new(MESSAGE_BYTES_MAX).ignoring_case();
+    for text in ["example.com.", "mail.Example.COM."] {
+        writer.question(&name(text), RrType::A, Class::IN).expect("room");
+    }
+    let message = writer.finish(&Header::request(0x1234, Opcode::QUERY));
+    let expected =
+        [&b"\x07example\x03com\x00\x00\x01\x00\x01"[..], b"\x04mail\xc0\x0c\x00\x01\x00\x01"].concat();
+    assert_eq!(message[HEADER_BYTES..], expected);
+}
+
+#[test]
 fn thousands_of_names_are_read_back_as_they_were_written() {
     let names: Vec<Name> =
         (0..6000u32).map(|i| name(&format!("h{}.s{}.{}.example.", i % 1500, i % 37, i % 5))).collect();

@@ -5,7 +5,7 @@ use crate::nameserver::policy::ZonePolicy;
 use crate::zone::zone_text;
 use proptest::prelude::*;
 
-const NOW_SECS: u64 = 1_800_000_000;
+pub(super) const NOW_SECS: u64 = 1_800_000_000;
 const ZONE: &str = "
     example. 3600 SOA ns1 host 7 2 3 4 300
     example. 3600 NS ns1
@@ -76,7 +76,7 @@ fn zones() -> Zones {
 }
 
 /// A query from words: name, type, then any of `rd`, `do`, `edns=N`.
-fn packet(words: &str) -> Vec<u8> {
+pub(super) fn packet(words: &str) -> Vec<u8> {
     let mut words = words.split_whitespace();
     let name: Name = words.next().unwrap().parse().unwrap();
     let qtype = match words.next().unwrap() {
@@ -101,7 +101,7 @@ fn packet(words: &str) -> Vec<u8> {
     writer.finish(&header)
 }
 
-fn client(transport: Transport) -> Client {
+pub(super) fn client(transport: Transport) -> Client {
     Client { address: "192.0.2.200:5353".parse().unwrap(), local: None, transport }
 }
 
