@@ -3,6 +3,7 @@
 use crate::harness::rng::Rng;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use trimaran::replication::configuration::Configuration;
 use trimaran::replication::state_machine::{Limits, StateMachine};
 use trimaran::store::log::{LogOp, LogState};
 use trimaran::store::zones::{Checkpoint, ZoneRow};
@@ -69,6 +70,7 @@ pub(super) struct ZoneDisk {
 struct StoredZones {
     applied_index: u64,
     window: Vec<u8>,
+    configuration: Vec<u8>,
     zones: BTreeMap<u64, ZoneRow>,
     owners: BTreeMap<(u64, Vec<u8>), Vec<u8>>,
     journal: BTreeMap<(u64, u64), Arc<[u8]>>,
@@ -99,10 +101,12 @@ impl ZoneDisk {
     }
 
     /// The state machine as it starts from this disk.
-    pub(super) fn restore(&self) -> StateMachine {
+    pub(super) fn restore(&self, first: Configuration) -> StateMachine {
         let stored = &self.durable;
-        let mut machine = StateMachine::new(Zones::default(), Limits::default(), Box::new(|_| ()));
-        machine.restore(stored.applied_index, &stored.window).expect("the stored window is whole");
+        let mut machine = StateMachine::new(Zones::default(), first, Limits::default(), Box::new(|_| ()));
+        machine
+            .restore(stored.applied_index, &stored.window, &stored.configuration)
+            .expect("the stored window is whole");
         for (id, row) in &stored.zones {
             let mut builder = Contents::builder(row.name.clone());
             for (_, node) in stored.owners.range((*id, Vec::new())..(*id + 1, Vec::new())) {
@@ -139,6 +143,7 @@ impl StoredZones {
         }
         self.applied_index = checkpoint.applied_index;
         self.window = checkpoint.window;
+        self.configuration = checkpoint.configuration;
     }
 }
 

@@ -7,8 +7,10 @@ use super::{Scenario, world::Stats};
 use crate::harness::rng::Rng;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use trimaran::replication::NodeId;
 use trimaran::replication::command::{Batch, Outcome};
+use trimaran::replication::configuration::Configuration;
 use trimaran::replication::message::PeerMessage;
 use trimaran::replication::replica::{Replica, ReplicaConfig};
 use trimaran::replication::state_machine::StateMachine;
@@ -65,7 +67,8 @@ impl Node {
         };
         let saved = self.log_disk.durable.clone();
         let mut replica = Replica::new(config, saved).expect("the member list is valid and never changes");
-        let machine = self.zone_disk.restore();
+        let everybody = (1..=scenario.members).map(|id| (id, SocketAddr::from(([127, 0, 0, 1], id as u16))));
+        let machine = self.zone_disk.restore(Configuration::first(everybody));
         replica.start_applying_at(machine.applied_index());
         if scenario.compacts {
             replica.set_durable_applied(machine.applied_index());

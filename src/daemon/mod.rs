@@ -29,6 +29,7 @@ use crate::config::{Config, Position};
 use crate::control::status::{self, ClusterStatus};
 use crate::nameserver::{Nameserver, query};
 use crate::notify_out::NotifyOut;
+use crate::replication::configuration::{Configuration, Installed};
 use crate::replication::driver::{self, DriverConfig, DriverHandle, Network, Stores};
 use crate::replication::failure::abort_process;
 use crate::replication::handshake::Secret;
@@ -38,7 +39,7 @@ use crate::replication::status::Status;
 use crate::replication::transport::Member;
 use crate::server::{tcp, tls};
 use crate::store::OpenError;
-use crate::store::log::LogStore;
+use crate::store::log::{Founding, LogStore};
 use crate::store::zones::ZoneStore;
 use crate::zone::{Zone, Zones};
 use arc_swap::ArcSwap;
@@ -283,11 +284,12 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         let notify = notify.clone();
         Box::new(move |zone: &Arc<Zone>| notify.changed(zone.name()))
     };
-    let machine = StateMachine::new(zones.clone(), policy::limits(&config), on_publish);
+    let first = first_configuration(&config);
+    let machine = StateMachine::new(zones.clone(), first.clone(), policy::limits(&config), on_publish);
     let driver = {
-        let (handle, directory, members) = (runtime.handle().clone(), directory.clone(), members(&config));
+        let (handle, directory) = (runtime.handle().clone(), directory.clone());
         let node_id = node_id(&config);
-        let open = move || handle.block_on(open(&directory, node_id, &members, machine));
+        let open = move || handle.block_on(open(&directory, node_id, first, machine));
         driver::start(driver_config(&config, sockets.cluster)?, open, Arc::new(abort_process))?
     };
 
@@ -376,20 +378,30 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
     })
 }
 
-fn members(config: &Config) -> Vec<u64> {
+/// What an empty directory begins with.
+fn first_configuration(config: &Config) -> Configuration {
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
     match &config.cluster {
-        Some(cluster) => cluster.members.iter().map(|member| u64::from(member.id)).collect(),
-        None => vec![node_id(config)],
+        Some(cluster) => Configuration::first(
+            cluster
+                .members
+                .iter()
+                .map(|member| (u64::from(member.id), SocketAddr::new(member.address, member.port))),
+        ),
+        None => Configuration::first([(node_id(config), nowhere)]),
     }
 }
 
 async fn open(
     directory: &Path,
     node_id: u64,
-    members: &[u64],
+    first: Configuration,
     machine: StateMachine,
 ) -> Result<(Stores, StateMachine), StartError> {
-    let (log, identity, saved) = LogStore::open(directory, node_id, members).await?;
+    let members = first.voter_ids();
+    let configuration = Installed::from(first).encode();
+    let founding = Founding { node_id, members: &members, configuration: &configuration };
+    let (log, identity, saved) = LogStore::open(directory, Some(founding)).await?;
     let (mut zones, loaded) = ZoneStore::open(directory).await?;
     let began = clock::monotonic();
     let machine = restore::state_machine(&mut zones, loaded, machine).await?;

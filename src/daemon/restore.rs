@@ -35,7 +35,7 @@ pub(super) async fn state_machine(
     loaded: Loaded,
     mut state: StateMachine,
 ) -> Result<StateMachine, RestoreError> {
-    state.restore(loaded.applied_index, &loaded.window)?;
+    state.restore(loaded.applied_index, &loaded.window, &loaded.configuration)?;
     for row in loaded.zones {
         let contents = contents(store, &row)?;
         let changesets = changesets(store, &row).await?;

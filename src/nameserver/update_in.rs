@@ -208,7 +208,7 @@ fn rcode(outcome: Outcome) -> Rcode {
     match outcome {
         Outcome::Updated(rcode) => rcode,
         // The zone went away in the log, before this update.
-        Outcome::Rejected => Rcode::NOTAUTH,
+        Outcome::Rejected | Outcome::Configured(_) | Outcome::Refused(_) => Rcode::NOTAUTH,
         Outcome::Done | Outcome::Expired => Rcode::SERVFAIL,
     }
 }

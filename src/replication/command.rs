@@ -3,14 +3,17 @@
 //! ```text
 //! entry = Batch { id, time, commands }      id = (node, incarnation, sequence): applied at most once
 //! command = Update | BeginLoad | LoadRecords | EndLoad | RemoveZone | Barrier
+//!         | Reconfigure | RegisterStore | IssueToken | Join
 //! ```
 //!
 //! A node packs the commands that wait in one turn of its driver into one entry; the SOA serial of a zone
 //! moves once per entry. Everything an evaluation depends on is in the entry: nothing below reads a clock.
 
 use super::NodeId;
+use super::configuration::{Change, Refusal, TokenDigest};
 use crate::dns::{Name, Rcode, RrType, name};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 /// Most bytes of one encoded entry; a single larger command travels alone.
 pub const ENTRY_BYTES_MAX: usize = 256 * 1024;
@@ -77,6 +80,38 @@ pub enum Command {
     },
     /// Changes nothing: once it is applied here, everything decided before it is applied too.
     Barrier,
+    /// Changes who votes or learns.
+    Reconfigure {
+        /// The id of the configuration that the change was made for.
+        configuration: u32,
+        /// What changes.
+        change: Change,
+    },
+    /// Ties a member to its directory, once.
+    RegisterStore {
+        /// The member.
+        node: NodeId,
+        /// Its directory.
+        store_id: u64,
+    },
+    /// Lets whoever knows the preimage of `digest` join, once.
+    IssueToken {
+        /// SHA-256 of what the token holds.
+        digest: TokenDigest,
+        /// Unix seconds from which on it is worth nothing.
+        expires_secs: u64,
+        /// The member whose place the joiner takes.
+        replaces: Option<NodeId>,
+    },
+    /// Uses a token: a new learner.
+    Join {
+        /// Of the token.
+        digest: TokenDigest,
+        /// The joiner's directory.
+        store_id: u64,
+        /// Where it listens for the others.
+        address: SocketAddr,
+    },
 }
 
 /// What applying a command gave.
@@ -88,6 +123,10 @@ pub enum Outcome {
     Done,
     /// The zone exists already (BeginLoad), or the load was given up or superseded.
     Rejected,
+    /// The configuration has changed; the node that this was about.
+    Configured(NodeId),
+    /// The configuration has not changed.
+    Refused(Refusal),
     /// Not decided before its deadline: what becomes of it is unknown.
     Expired,
 }
@@ -183,6 +222,14 @@ mod tests {
                 Command::EndLoad { load, records: 0 },
                 Command::RemoveZone { zone },
                 Command::Barrier,
+                Command::Reconfigure { configuration: 3, change: Change::Remove { node: 2 } },
+                Command::RegisterStore { node: 2, store_id: u64::MAX },
+                Command::IssueToken { digest: [7; 32], expires_secs: 9, replaces: Some(2) },
+                Command::Join {
+                    digest: [7; 32],
+                    store_id: 1,
+                    address: SocketAddr::from(([127, 0, 0, 1], 5300)),
+                },
             ],
         };
         assert_eq!(Batch::decode(&batch.encode()), Some(batch));

@@ -3,6 +3,7 @@
 use super::{
     NodeId,
     command::{Command, Outcome},
+    configuration::{Configuration, Installed},
     driver::{self, DriverConfig, DriverHandle, Network, StartError, Stores},
     failure::OnFailure,
     handshake::{self, Local, Secret, Side},
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     clock,
     store::{
-        log::{LogOp, LogStore},
+        log::{Founding, LogOp, LogStore},
         zones::ZoneStore,
     },
     zone::Zones,
@@ -80,10 +81,13 @@ impl Node {
 
 async fn open(directory: &Path, config: &DriverConfig) -> (Stores, StateMachine) {
     let ids: Vec<NodeId> = config.members.iter().map(|member| member.id).collect();
-    let (log, identity, saved) = LogStore::open(directory, config.node_id, &ids).await.expect("log store");
+    let first = Configuration::first(config.members.iter().map(|member| (member.id, member.address)));
+    let configuration = Installed::from(first.clone()).encode();
+    let founding = Founding { node_id: config.node_id, members: &ids, configuration: &configuration };
+    let (log, identity, saved) = LogStore::open(directory, Some(founding)).await.expect("log store");
     let (zones, loaded) = ZoneStore::open(directory).await.expect("zone store");
-    let mut machine = StateMachine::new(Zones::default(), Limits::default(), Box::new(|_| {}));
-    machine.restore(loaded.applied_index, &loaded.window).expect("a sound window");
+    let mut machine = StateMachine::new(Zones::default(), first, Limits::default(), Box::new(|_| {}));
+    machine.restore(loaded.applied_index, &loaded.window, &loaded.configuration).expect("a sound window");
     (Stores { log, identity, saved, zones }, machine)
 }
 

@@ -103,7 +103,8 @@ impl Sent<'_> {
             match outcome.await {
                 Ok(Outcome::Done) => {}
                 Ok(Outcome::Rejected) => return Err(LoadError::Superseded),
-                Ok(Outcome::Expired | Outcome::Updated(_)) | Err(_) => return Err(LoadError::NotDecided),
+                Ok(Outcome::Expired | Outcome::Updated(_) | Outcome::Configured(_) | Outcome::Refused(_))
+                | Err(_) => return Err(LoadError::NotDecided),
             }
         }
         Ok(())

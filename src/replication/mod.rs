@@ -19,6 +19,7 @@
 //! from being compacted; a node that lost its directory cannot come back under its old node id.
 
 pub mod command;
+pub mod configuration;
 mod consensus;
 pub mod driver;
 #[cfg(test)]

@@ -139,7 +139,11 @@ fn command_bytes(command: &Command) -> usize {
             Command::BeginLoad { .. }
             | Command::EndLoad { .. }
             | Command::RemoveZone { .. }
-            | Command::Barrier => 0,
+            | Command::Barrier
+            | Command::Reconfigure { .. }
+            | Command::RegisterStore { .. }
+            | Command::IssueToken { .. }
+            | Command::Join { .. } => 0,
         }
 }
 

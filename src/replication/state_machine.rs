@@ -6,6 +6,9 @@
 //! every 100 ms ──► take_checkpoint ──► zones.sqlite (one transaction with applied_index and the window)
 //! ```
 //!
+//! The configuration of the cluster is part of the state (`configuration`): what the log says of members is applied here
+//! as well; the driver compares it with the one that its replica works under.
+//!
 //! Invariants: apply is total and deterministic: the same entry on the same state gives the same outcome,
 //! the same version and the same changeset on every node. It reads no clock and waits for nothing.
 //! All updates of one entry that touch a zone become one version, one serial and one changeset.
@@ -13,7 +16,9 @@
 //! Not here: who may update (`nameserver::update_in`), how an update is evaluated (`zone::update`), when a
 //! checkpoint is written (`driver`), how rows are laid out (`store::zones`).
 
+use super::NodeId;
 use super::command::{Batch, Command, LoadId, Outcome, unpack_record};
+use super::configuration::{Configuration, Refusal, Token};
 use super::window::Window;
 use crate::dns::message::Message;
 use crate::dns::{Name, Rcode, name};
@@ -56,6 +61,7 @@ pub struct StateMachine {
     held: BTreeMap<u64, HeldZone>,
     served: HashMap<Name, u64>,
     window: Window,
+    configuration: Configuration,
     applied_index: u64,
     changes: Changes,
 }
@@ -105,6 +111,9 @@ pub enum RestoreError {
     /// The window of applied entries cannot be read.
     #[error("the zone store's window of applied entries is damaged")]
     Window,
+    /// The configuration of the cluster cannot be read.
+    #[error("the zone store's configuration of the cluster is damaged")]
+    Configuration,
     /// A zone does not fit together.
     #[error("zone {name} in the zone store: {reason}")]
     Zone {
@@ -116,8 +125,8 @@ pub enum RestoreError {
 }
 
 impl StateMachine {
-    /// An empty state before the first log entry, publishing into `zones`.
-    pub fn new(zones: Zones, limits: Limits, on_publish: OnPublish) -> StateMachine {
+    /// An empty state before the first log entry, of a cluster that begins with `first`, publishing into `zones`.
+    pub fn new(zones: Zones, first: Configuration, limits: Limits, on_publish: OnPublish) -> StateMachine {
         StateMachine {
             limits,
             zones,
@@ -125,18 +134,28 @@ impl StateMachine {
             held: BTreeMap::new(),
             served: HashMap::new(),
             window: Window::default(),
+            configuration: first,
             applied_index: 0,
             changes: Changes::default(),
         }
     }
 
-    /// Takes over the stored applied index and window.
+    /// Takes over the stored applied index, window and configuration; an empty configuration is that of a store that
+    /// nothing was written to, or that is older than configurations: the first one holds.
     ///
     /// # Errors
-    /// The window cannot be read: the store is damaged.
-    pub fn restore(&mut self, applied_index: u64, window: &[u8]) -> Result<(), RestoreError> {
+    /// The store is damaged.
+    pub fn restore(
+        &mut self,
+        applied_index: u64,
+        window: &[u8],
+        configuration: &[u8],
+    ) -> Result<(), RestoreError> {
         if applied_index > 0 || !window.is_empty() {
             self.window = postcard::from_bytes(window).map_err(|_| RestoreError::Window)?;
+        }
+        if !configuration.is_empty() {
+            self.configuration = Configuration::decode(configuration).ok_or(RestoreError::Configuration)?;
         }
         self.applied_index = applied_index;
         Ok(())
@@ -193,6 +212,11 @@ impl StateMachine {
         self.applied_index
     }
 
+    /// Who takes part in the cluster, as of the applied index.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
     /// The zones this state publishes into.
     pub fn zones(&self) -> &Zones {
         &self.zones
@@ -211,8 +235,11 @@ impl StateMachine {
             return None;
         }
         let mut open: Vec<OpenTransaction> = Vec::new();
-        let outcomes =
-            batch.commands.iter().map(|command| self.command(log_index, command, &mut open)).collect();
+        let outcomes = batch
+            .commands
+            .iter()
+            .map(|command| self.command(log_index, batch.time_secs, command, &mut open))
+            .collect();
         for OpenTransaction { zone, transaction } in open {
             if let Some((contents, changeset)) = transaction.finish() {
                 self.publish_change(log_index, zone, contents, changeset);
@@ -222,7 +249,13 @@ impl StateMachine {
     }
 
     /// `id` names the command for ever: a zone that it creates has this id in the store.
-    fn command(&mut self, id: u64, command: &Command, open: &mut Vec<OpenTransaction>) -> Outcome {
+    fn command(
+        &mut self,
+        id: u64,
+        now_secs: u64,
+        command: &Command,
+        open: &mut Vec<OpenTransaction>,
+    ) -> Outcome {
         match command {
             Command::Update { zone, message } => Outcome::Updated(self.update(&zone.0, message, open)),
             Command::BeginLoad { load, zone, file_digest } => {
@@ -238,6 +271,36 @@ impl StateMachine {
                 Outcome::Done
             }
             Command::Barrier => Outcome::Done,
+            Command::Reconfigure { configuration, change } => {
+                self.configure(self.configuration.change(*configuration, change, id))
+            }
+            Command::RegisterStore { node, store_id } => {
+                let next = self.configuration.register_store(*node, *store_id);
+                self.configure(next.map(|next| (next, *node)))
+            }
+            Command::IssueToken { digest, expires_secs, replaces } => {
+                let token = Token {
+                    digest: *digest,
+                    expires_secs: *expires_secs,
+                    replaces: *replaces,
+                    used_by: None,
+                };
+                let next = self.configuration.issue_token(token, now_secs);
+                self.configure(next.map(|next| (next, replaces.unwrap_or_default())))
+            }
+            Command::Join { digest, store_id, address } => {
+                self.configure(self.configuration.join(digest, *store_id, *address, now_secs))
+            }
+        }
+    }
+
+    fn configure(&mut self, next: Result<(Configuration, NodeId), Refusal>) -> Outcome {
+        match next {
+            Ok((configuration, node)) => {
+                self.configuration = configuration;
+                Outcome::Configured(node)
+            }
+            Err(refusal) => Outcome::Refused(refusal),
         }
     }
 
@@ -393,6 +456,7 @@ impl StateMachine {
         Some(Checkpoint {
             applied_index: self.applied_index,
             window: postcard::to_stdvec(&self.window).expect("the window always encodes"),
+            configuration: self.configuration.encode().to_vec(),
             zones: changes
                 .zones
                 .iter()
@@ -442,225 +506,4 @@ impl HeldZone {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dns::message::Header;
-    use crate::dns::wire::{Section, Writer};
-    use crate::dns::{Class, Opcode, Record, RrType};
-    use crate::replication::command::{EntryId, WireName, pack_record};
-
-    const LOAD: LoadId = LoadId { node: 1, nonce: 42 };
-
-    fn name(text: &str) -> Name {
-        text.parse().unwrap()
-    }
-
-    fn soa_rdata(serial: u32) -> Vec<u8> {
-        let mut rdata = b"\x02ns\x07example\x00\x05admin\x07example\x00".to_vec();
-        for number in [serial, 7200, 3600, 1_209_600, 300] {
-            rdata.extend_from_slice(&u32::to_be_bytes(number));
-        }
-        rdata
-    }
-
-    fn packed_zone() -> (Vec<u8>, u64) {
-        let mut packed = Vec::new();
-        let apex = name("example.");
-        pack_record(apex.as_wire(), RrType::SOA, 3600, &soa_rdata(10), &mut packed);
-        pack_record(apex.as_wire(), RrType::NS, 3600, b"\x02ns\x07example\x00", &mut packed);
-        pack_record(name("ns.example.").as_wire(), RrType::A, 3600, &[192, 0, 2, 1], &mut packed);
-        (packed, 3)
-    }
-
-    fn add(owner: &str, address: [u8; 4]) -> Record {
-        Record::new(name(owner), RrType::A, 60, address)
-    }
-
-    fn update(prerequisites: &[Record], updates: &[Record]) -> Command {
-        let mut writer = Writer::new(65535);
-        writer.question(&name("example."), RrType::SOA, Class::IN).unwrap();
-        prerequisites.iter().for_each(|record| writer.push(Section::Answer, record).unwrap());
-        updates.iter().for_each(|record| writer.push(Section::Authority, record).unwrap());
-        let message = writer.finish(&Header::request(7, Opcode::UPDATE));
-        Command::Update { zone: WireName(name("example.")), message }
-    }
-
-    /// A state machine with the log index and entry ids counted for it.
-    struct Bench {
-        machine: StateMachine,
-        sequence: u64,
-    }
-
-    impl Bench {
-        fn new() -> Bench {
-            let machine = StateMachine::new(Zones::default(), Limits::default(), Box::new(|_| {}));
-            Bench { machine, sequence: 0 }
-        }
-
-        fn loaded() -> Bench {
-            let mut bench = Bench::new();
-            let (records, count) = packed_zone();
-            let zone = WireName(name("example."));
-            let outcomes = bench.entry(vec![
-                Command::BeginLoad { load: LOAD, zone, file_digest: vec![1] },
-                Command::LoadRecords { load: LOAD, records },
-                Command::EndLoad { load: LOAD, records: count },
-            ]);
-            assert_eq!(outcomes, Some(vec![Outcome::Done; 3]));
-            bench
-        }
-
-        fn entry(&mut self, commands: Vec<Command>) -> Option<Vec<Outcome>> {
-            self.sequence += 1;
-            self.repeat(commands)
-        }
-
-        fn repeat(&mut self, commands: Vec<Command>) -> Option<Vec<Outcome>> {
-            let id = EntryId { node: 1, incarnation: 1, sequence: self.sequence };
-            self.machine.apply(self.machine.applied_index(), &Batch { id, time_secs: 0, commands })
-        }
-
-        fn zone(&self) -> Arc<Zone> {
-            Arc::clone(self.machine.zones().load().get(&name("example.")).unwrap())
-        }
-
-        fn serial(&self) -> u32 {
-            self.zone().contents().unwrap().serial()
-        }
-    }
-
-    #[test]
-    fn a_loaded_zone_is_served_and_a_second_load_is_rejected() {
-        let mut bench = Bench::loaded();
-        assert_eq!((bench.serial(), bench.zone().contents().unwrap().record_count()), (10, 3));
-        let begin = Command::BeginLoad { load: LOAD, zone: WireName(name("example.")), file_digest: vec![] };
-        assert_eq!(bench.entry(vec![begin]), Some(vec![Outcome::Rejected]));
-    }
-
-    #[test]
-    fn a_load_that_lacks_records_serves_nothing() {
-        let mut bench = Bench::new();
-        let (records, count) = packed_zone();
-        let zone = WireName(name("example."));
-        let outcomes = bench.entry(vec![
-            Command::BeginLoad { load: LOAD, zone, file_digest: vec![] },
-            Command::LoadRecords { load: LOAD, records },
-            Command::EndLoad { load: LOAD, records: count + 1 },
-        ]);
-        assert_eq!(outcomes.unwrap()[2], Outcome::Rejected);
-        assert!(bench.machine.zones().load().is_empty());
-    }
-
-    #[test]
-    fn an_abandoned_load_makes_room_for_the_next() {
-        let mut bench = Bench::new();
-        let (records, count) = packed_zone();
-        let begin = |load| Command::BeginLoad { load, zone: WireName(name("example.")), file_digest: vec![] };
-        let second = LoadId { node: 2, nonce: 1 };
-        bench.entry(vec![begin(LOAD), Command::LoadRecords { load: LOAD, records: records.clone() }]);
-        bench.entry(vec![begin(second), Command::LoadRecords { load: second, records }]);
-        let end = |load| Command::EndLoad { load, records: count };
-        assert_eq!(bench.entry(vec![end(LOAD), end(second)]), Some(vec![Outcome::Rejected, Outcome::Done]));
-        let checkpoint = bench.machine.take_checkpoint().unwrap();
-        assert_eq!((checkpoint.zones.len(), checkpoint.dropped_zones.len()), (1, 1));
-        assert!(checkpoint.owners.iter().all(|(zone, _, _)| *zone == checkpoint.zones[0].id));
-    }
-
-    #[test]
-    fn all_updates_of_an_entry_move_the_serial_once() {
-        let mut bench = Bench::loaded();
-        let outcomes = bench.entry(vec![
-            update(&[], &[add("a.example.", [192, 0, 2, 2])]),
-            update(&[], &[add("b.example.", [192, 0, 2, 3])]),
-        ]);
-        assert_eq!(outcomes, Some(vec![Outcome::Updated(Rcode::NOERROR); 2]));
-        assert_eq!(bench.serial(), 11);
-        let (_, changesets) = bench.zone().since(10).unwrap();
-        assert_eq!(changesets.unwrap().len(), 1);
-    }
-
-    #[test]
-    fn a_repeated_entry_changes_nothing() {
-        let mut bench = Bench::loaded();
-        let commands = vec![update(&[], &[add("a.example.", [192, 0, 2, 2])])];
-        bench.entry(commands.clone());
-        assert_eq!(bench.repeat(commands), None);
-        assert_eq!(bench.serial(), 11);
-    }
-
-    #[test]
-    fn a_failed_prerequisite_and_a_foreign_zone_change_nothing() {
-        let mut bench = Bench::loaded();
-        let digest = bench.zone().contents().unwrap().digest();
-        let exists = Record { class: Class::ANY, ..Record::new(name("no.example."), RrType::ANY, 0, []) };
-        let foreign = Command::Update { zone: WireName(name("other.")), message: vec![0; 12] };
-        let damaged = Command::Update { zone: WireName(name("example.")), message: vec![1, 2, 3] };
-        let outcomes = bench
-            .entry(vec![update(&[exists], &[add("a.example.", [1, 2, 3, 4])]), foreign, damaged])
-            .unwrap();
-        assert_eq!(
-            outcomes,
-            [Rcode::NXDOMAIN, Rcode::NOTAUTH, Rcode::FORMERR].map(Outcome::Updated).to_vec()
-        );
-        assert_eq!((bench.serial(), bench.zone().contents().unwrap().digest()), (10, digest));
-    }
-
-    #[test]
-    fn the_checkpoint_restores_the_same_state() {
-        let mut bench = Bench::loaded();
-        bench.entry(vec![update(
-            &[],
-            &[add("a.example.", [192, 0, 2, 2]), add("a.b.example.", [192, 0, 2, 9])],
-        )]);
-        let gone = Record { class: Class::ANY, ..Record::new(name("a.b.example."), RrType::ANY, 0, []) };
-        bench.entry(vec![update(&[], &[gone])]);
-        let checkpoint = bench.machine.take_checkpoint().unwrap();
-        assert!(bench.machine.take_checkpoint().is_none(), "nothing was applied since");
-
-        let mut restored = StateMachine::new(Zones::default(), Limits::default(), Box::new(|_| {}));
-        restored.restore(checkpoint.applied_index, &checkpoint.window).unwrap();
-        let mut builder = Contents::builder(name("example."));
-        for (_, _, row) in checkpoint.owners {
-            assert!(row.is_none_or(|row| builder.push_encoded(&row)));
-        }
-        let changesets = checkpoint
-            .changesets
-            .iter()
-            .map(|(_, index, bytes)| (*index, PackedChangeset::from_bytes(bytes).unwrap()));
-        restored
-            .restore_zone(checkpoint.zones[0].clone(), builder.finish().unwrap(), changesets.collect())
-            .unwrap();
-        let zone = Arc::clone(restored.zones().load().get(&name("example.")).unwrap());
-        assert_eq!(zone.contents().unwrap().digest(), bench.zone().contents().unwrap().digest());
-        assert_eq!(zone.since(10).unwrap().1.unwrap().len(), 2);
-        let repeat = EntryId { node: 1, incarnation: 1, sequence: bench.sequence };
-        let batch = Batch { id: repeat, time_secs: 0, commands: vec![Command::Barrier] };
-        assert_eq!(restored.apply(checkpoint.applied_index, &batch), None);
-    }
-
-    #[test]
-    fn a_removed_zone_is_gone_from_table_and_store() {
-        let mut bench = Bench::loaded();
-        bench.machine.take_checkpoint();
-        let remove = Command::RemoveZone { zone: WireName(name("example.")) };
-        let outcomes =
-            bench.entry(vec![update(&[], &[add("a.example.", [1, 2, 3, 4])]), remove.clone(), remove]);
-        assert_eq!(outcomes.unwrap()[1..], [Outcome::Done, Outcome::Rejected]);
-        assert!(bench.machine.zones().load().is_empty());
-        let checkpoint = bench.machine.take_checkpoint().unwrap();
-        assert_eq!((checkpoint.dropped_zones.len(), checkpoint.owners.len()), (1, 0));
-    }
-
-    #[test]
-    fn the_stored_journal_is_bounded_in_octets() {
-        let mut bench = Bench::loaded();
-        bench.machine.limits.journal_bytes_default = 2000;
-        for i in 0..50 {
-            bench.entry(vec![update(&[], &[add("a.example.", [192, 0, 2, i])])]);
-        }
-        let checkpoint = bench.machine.take_checkpoint().unwrap();
-        let floor = checkpoint.journal_floor[0].1;
-        let kept = checkpoint.changesets.iter().filter(|(_, index, _)| *index >= floor).count();
-        assert!((1..50).contains(&kept), "{kept} changesets kept");
-    }
-}
+mod tests;

@@ -65,6 +65,16 @@ pub enum OpenError {
         /// What is wrong with it.
         detail: String,
     },
+    /// A new directory, and nothing says what it is to become.
+    #[error(
+        "{} holds no node yet: list the first members in named.conf, or use 'trimaran cluster init' or \
+         'trimaran cluster join'",
+        path.display()
+    )]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The store of another node, or of another cluster.
     #[error("{} belongs to {found}, the configuration says {configured}", path.display())]
     Foreign {

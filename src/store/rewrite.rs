@@ -10,6 +10,7 @@ pub(super) struct Head {
     pub(super) decided_index: u64,
     pub(super) compacted_index: u64,
     pub(super) end: u64,
+    pub(super) configuration: EntryBytes,
 }
 
 impl Head {
@@ -21,6 +22,7 @@ impl Head {
             decided_index: state.decided_index,
             compacted_index: state.compacted_index,
             end: state.end(),
+            configuration: state.configuration.clone(),
         }
     }
 }
@@ -33,6 +35,8 @@ pub(super) struct Rewrite {
     pub(super) first: u64,
     /// The new rows.
     pub(super) rows: Vec<EntryBytes>,
+    /// Rows that stay must not say that more than this is decided: another configuration has begun there.
+    pub(super) decided_max: Option<u64>,
     /// The row of `meta` has to be written.
     meta: bool,
 }
@@ -40,7 +44,13 @@ pub(super) struct Rewrite {
 impl Rewrite {
     /// Works out the effect, and moves `head` on.
     pub(super) fn of(head: &mut Head, ops: Vec<LogOp>) -> Rewrite {
-        let mut rewrite = Rewrite { truncate_from: None, first: head.end, rows: Vec::new(), meta: false };
+        let mut rewrite = Rewrite {
+            truncate_from: None,
+            first: head.end,
+            rows: Vec::new(),
+            decided_max: None,
+            meta: false,
+        };
         for op in ops {
             match op {
                 LogOp::Append { from, entries } => rewrite.append(head, from, entries),
@@ -54,6 +64,7 @@ impl Rewrite {
                 }
                 LogOp::Decided(index) => head.decided_index = index,
                 LogOp::Compact(index) => rewrite.compact(head, index),
+                LogOp::Configure { base, configuration } => rewrite.configure(head, base, configuration),
             }
         }
         // With no row to carry it the hint goes into `meta`.
@@ -85,6 +96,18 @@ impl Rewrite {
             self.rows.drain(..drop);
             self.first = head.compacted_index;
         }
+    }
+
+    fn configure(&mut self, head: &mut Head, base: u64, configuration: EntryBytes) {
+        if base < head.end {
+            self.append(head, base, Vec::new());
+        } else if base > head.end {
+            self.compact(head, base);
+        }
+        self.meta = true;
+        (head.promise, head.accepted, head.decided_index) = (None, None, base);
+        head.configuration = configuration;
+        self.decided_max = Some(base);
     }
 
     /// Whether all that happens is that rows are added at the end.

@@ -30,6 +30,8 @@ pub struct Checkpoint {
     pub applied_index: u64,
     /// The replicated window of entry ids, encoded by the state machine.
     pub window: Vec<u8>,
+    /// The configuration of the cluster, encoded by the state machine.
+    pub configuration: Vec<u8>,
     /// Zones that came, changed their attributes, or went.
     pub zones: Vec<ZoneRow>,
     /// Zones to delete with all they have, before anything else of this checkpoint is written.
@@ -64,6 +66,8 @@ pub struct Loaded {
     pub applied_index: u64,
     /// The dedupe window as of `applied_index`.
     pub window: Vec<u8>,
+    /// The configuration of the cluster as of `applied_index`; empty if none was ever written.
+    pub configuration: Vec<u8>,
     /// All zones.
     pub zones: Vec<ZoneRow>,
 }
@@ -72,7 +76,7 @@ const KIND: Kind = Kind {
     file_name: "zones.sqlite",
     thread_name: "zone-store",
     application_id: 0x5452_4d5a,
-    migrations: &[include_str!("schema/zones_1.sql")],
+    migrations: &[include_str!("schema/zones_1.sql"), include_str!("schema/zones_2.sql")],
     synchronous: SqliteSynchronous::Normal,
     // 64 MiB: `sync` moves the WAL regularly, a large load also in between.
     wal_pages: "16384",
@@ -82,7 +86,7 @@ const CREATE: &str = "INSERT INTO meta (id, store_id, applied_index, window) \
      SELECT 1, NULL, 0, x'' WHERE NOT EXISTS (SELECT 1 FROM meta)";
 const PAIR: &str = "UPDATE meta SET store_id = ? WHERE store_id IS NULL";
 const READ_PAIR: &str = "SELECT store_id FROM meta";
-const READ_META: &str = "SELECT applied_index, window FROM meta";
+const READ_META: &str = "SELECT applied_index, window, configuration FROM meta";
 const READ_ZONES: &str = "SELECT id, name, loading, file_digest, extra FROM zone ORDER BY id";
 /// Hundreds of owners in one row: a row by itself costs more on its way out of sqlx than to be read and made an owner
 /// of. SQLite appends the octets of a BLOB as they are (a test holds it to that); a NULL of an aggregate over nothing
@@ -100,7 +104,7 @@ const WRITE_ZONE: &str = "INSERT INTO zone (id, name, loading, file_digest, extr
      ON CONFLICT (id) DO UPDATE SET name = excluded.name, loading = excluded.loading, \
      file_digest = excluded.file_digest, extra = excluded.extra";
 const FORGET_JOURNAL: &str = "DELETE FROM journal WHERE zone = ? AND log_index < ?";
-const WRITE_META: &str = "UPDATE meta SET applied_index = ?, window = ?";
+const WRITE_META: &str = "UPDATE meta SET applied_index = ?, window = ?, configuration = ?";
 const COMMIT: &str = "COMMIT";
 const SYNC: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
@@ -153,8 +157,8 @@ impl ZoneStore {
 
     async fn load(&mut self) -> Result<Loaded, OpenError> {
         let meta = sqlx::query(READ_META).fetch_one(&mut self.database.connection).await;
-        let (applied_index, window) = meta
-            .and_then(|row| Ok((row.try_get::<i64, _>(0)? as u64, row.try_get(1)?)))
+        let (applied_index, window, configuration) = meta
+            .and_then(|row| Ok((row.try_get::<i64, _>(0)? as u64, row.try_get(1)?, row.try_get(2)?)))
             .map_err(|e| self.database.open_error(e))?;
         let rows = sqlx::query(READ_ZONES).fetch_all(&mut self.database.connection).await;
         let rows = rows.map_err(|e| self.database.open_error(e))?;
@@ -165,7 +169,7 @@ impl ZoneStore {
                 .map_err(|e| self.database.corrupt(&format!("name of zone {}: {e}", zone.id)))?;
             zones.push(ZoneRow { name, ..zone });
         }
-        Ok(Loaded { applied_index, window, zones })
+        Ok(Loaded { applied_index, window, configuration, zones })
     }
 
     /// Ties the file to the log with `store_id`, at the first start; later, makes sure that it is the one.
@@ -259,7 +263,10 @@ impl ZoneStore {
         for (zone, floor) in checkpoint.journal_floor {
             self.run(sqlx::query(FORGET_JOURNAL).bind(zone as i64).bind(floor as i64)).await?;
         }
-        let meta = sqlx::query(WRITE_META).bind(checkpoint.applied_index as i64).bind(checkpoint.window);
+        let meta = sqlx::query(WRITE_META)
+            .bind(checkpoint.applied_index as i64)
+            .bind(checkpoint.window)
+            .bind(checkpoint.configuration);
         self.run(meta).await?;
         self.run(sqlx::query(COMMIT)).await
     }
@@ -430,12 +437,16 @@ mod tests {
         runtime().block_on(async {
             let directory = tempfile::tempdir().expect("temporary directory");
             let (mut store, loaded) = ZoneStore::open(directory.path()).await.expect("new store");
-            assert_eq!(loaded, Loaded { applied_index: 0, window: vec![], zones: vec![] });
+            assert_eq!(
+                loaded,
+                Loaded { applied_index: 0, window: vec![], configuration: vec![], zones: vec![] }
+            );
             // 700 owners written in falling order: every statement shape, more than one page on the way back.
             let present = |zone: u64, number: u64| (zone, key(number), Some(vec![number as u8; 9]));
             let first = Checkpoint {
                 applied_index: 9,
                 window: vec![1, 2],
+                configuration: vec![8],
                 zones: vec![zone(3, b"example.com."), zone(4, b"."), zone(5, b"gone.example.")],
                 owners: (0..700).rev().map(|n| present(3, n)).chain([present(4, 0), present(5, 1)]).collect(),
                 changesets: (0..150).map(|n| (3, n, [n as u8].into())).chain([(5, 1, [1].into())]).collect(),
@@ -446,6 +457,7 @@ mod tests {
             let second = Checkpoint {
                 applied_index: 12,
                 window: vec![3],
+                configuration: vec![8, 9],
                 zones: vec![zone(4, b"four.example.")],
                 dropped_zones: vec![5],
                 owners: (0..300)
@@ -460,7 +472,10 @@ mod tests {
 
             let (mut store, loaded) = ZoneStore::open(directory.path()).await.expect("reopen");
             let zones = vec![zone(3, b"example.com."), zone(4, b"four.example.")];
-            assert_eq!(loaded, Loaded { applied_index: 12, window: vec![3], zones });
+            assert_eq!(
+                loaded,
+                Loaded { applied_index: 12, window: vec![3], configuration: vec![8, 9], zones }
+            );
             let expected: BTreeMap<_, _> = (0..700_u64)
                 .filter(|n| n % 2 == 1 || *n >= 600)
                 .map(|n| (key(n), if n == 1 { vec![42] } else { vec![n as u8; 9] }))
@@ -532,7 +547,7 @@ mod tests {
             for (bytes, said) in [
                 (&good[..99], "it ends after 99 bytes"),
                 (&good[..good.len() - 1], "its header says"),
-                (&newer[..], "has schema version 9, this program knows versions up to 1"),
+                (&newer[..], "has schema version 9, this program knows versions up to 2"),
             ] {
                 std::fs::write(&path, bytes).expect("write");
                 let error = ZoneStore::open(directory.path()).await.expect_err(said).to_string();
