@@ -22,23 +22,45 @@ pub fn fresh_id() -> u16 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Sends one packet over UDP and returns the response with the same id, if one comes within `limit`.
-pub fn udp(server: SocketAddr, packet: &[u8], limit: Duration) -> Option<Vec<u8>> {
-    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a socket can be bound");
-    socket.connect(server).ok()?;
-    socket.send(packet).ok()?;
+/// What came back for one packet.
+pub enum Exchange {
+    /// The response with the same id.
+    Response(Vec<u8>),
+    /// Nobody listens there: the packet has reached no process.
+    Refused,
+    /// Nothing within the limit; the packet may have arrived.
+    Silence,
+}
+
+/// Sends one packet over UDP, once, and waits for the response with the same id.
+pub fn exchange(server: SocketAddr, packet: &[u8], limit: Duration) -> Exchange {
+    let socket = UdpSocket::bind(("0.0.0.0", 0)).expect("a socket can be bound");
+    if socket.connect(server).is_err() || socket.send(packet).is_err() {
+        return Exchange::Refused;
+    }
     let started = Instant::now();
     let mut buffer = vec![0; 65_535];
     loop {
-        let left = limit.checked_sub(started.elapsed()).filter(|left| !left.is_zero())?;
+        let left = limit.checked_sub(started.elapsed()).filter(|left| !left.is_zero());
+        let Some(left) = left else { return Exchange::Silence };
         socket.set_read_timeout(Some(left)).expect("a read timeout can be set");
         match socket.recv(&mut buffer) {
-            Ok(len) if len >= 2 && buffer[..2] == packet[..2] => return Some(buffer[..len].to_vec()),
+            Ok(len) if len >= 2 && buffer[..2] == packet[..2] => {
+                return Exchange::Response(buffer[..len].to_vec());
+            }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Refused: nobody listens there now.
-            Err(_) => return None,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Exchange::Refused,
+            Err(_) => return Exchange::Silence,
         }
+    }
+}
+
+/// Sends one packet over UDP and returns the response with the same id, if one comes within `limit`.
+pub fn udp(server: SocketAddr, packet: &[u8], limit: Duration) -> Option<Vec<u8>> {
+    match exchange(server, packet, limit) {
+        Exchange::Response(response) => Some(response),
+        Exchange::Refused | Exchange::Silence => None,
     }
 }
 

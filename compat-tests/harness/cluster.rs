@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::named::{Named, Program, START_LIMIT, Zone};
+use super::namespaces::Network;
 use super::site::Site;
 use super::{client, http, wait};
 
@@ -31,6 +32,19 @@ impl Cluster {
         let nodes = (1..=count).map(|id| {
             let block = if count > 1 { block(id, &addresses, SECRET) } else { String::new() };
             Named::new(site, &format!("node{id}"), program, zones, &block)
+        });
+        Cluster { nodes: nodes.collect(), addresses: addresses.clone() }
+    }
+
+    /// Writes the configuration of nodes in namespaces of their own and starts none.
+    pub fn in_namespaces(site: &Site, network: &Network, count: usize, zones: &[Zone]) -> Cluster {
+        let addresses: Vec<SocketAddr> = (1..=count).map(|node| network.addresses(node)[1]).collect();
+        let nodes = (1..=count).map(|id| {
+            let [dns, _, http] = network.addresses(id);
+            let (label, block) = (format!("node{id}"), block(id, &addresses, SECRET));
+            let log = site.dir("logs").join(&label);
+            Named::with_status_at(site, &label, Program::Trimaran, [dns, http], zones, &block)
+                .launched_by(network.launcher(id), log)
         });
         Cluster { nodes: nodes.collect(), addresses: addresses.clone() }
     }

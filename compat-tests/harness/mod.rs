@@ -5,7 +5,8 @@
 //!  ├─ Named ── one `named -g -c F`: BIND, or Trimaran with the same configuration file
 //!  ├─ Cluster ── n Trimaran nodes, each a Named with a `cluster` block
 //!  ├─ Secondary, Peer ── Knot and NSD
-//!  └─ client, nsupdate, writer, load ── those who ask and update
+//!  ├─ client, nsupdate, writer, load, history ── those who ask and update
+//!  └─ namespaces, faulty_disk ── what happens to nodes; linearizable ── whether what was answered can be
 //! ```
 //!
 //! Rules: a process is waited for by asking it, and ended by its own pid; every wait has a limit and says what it
@@ -24,12 +25,17 @@
 
 pub mod client;
 pub mod cluster;
+pub mod faulty_disk;
+pub mod history;
 pub mod http;
+pub mod linearizable;
 pub mod load;
 pub mod named;
+pub mod namespaces;
 pub mod nsupdate;
 pub mod peer;
 pub mod process;
+pub mod pulse;
 pub mod rng;
 pub mod secondary;
 pub mod site;

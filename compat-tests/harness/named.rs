@@ -120,6 +120,9 @@ pub struct Named {
     /// Whether every zone is expected to load: otherwise a node never says that it is ready.
     loads_all: bool,
     arguments: Vec<String>,
+    /// Words before the program: what it runs under.
+    launcher: Vec<String>,
+    log_path: PathBuf,
     /// `-g`: everything is logged to standard error. `-f`: where the configuration says.
     mode: &'static str,
 }
@@ -139,11 +142,22 @@ impl Named {
         zones: &[Zone],
         more: &str,
     ) -> Named {
-        let http = site.address();
+        Named::with_status_at(site, label, program, [dns, site.address()], zones, more)
+    }
+
+    /// As [`Named::at`], with the address of its status channel as well.
+    pub fn with_status_at(
+        site: &Site,
+        label: &str,
+        program: Program,
+        [dns, http]: [SocketAddr; 2],
+        zones: &[Zone],
+        more: &str,
+    ) -> Named {
         let directory = site.dir(label);
         let mut text = format!(
             "options {{\n  directory \"{}\";\n  listen-on port {} {{ {}; }};\n  listen-on-v6 {{ none; }};\n  \
-             recursion no;\n  empty-zones-enable no;\n  dnssec-validation no;\n  allow-transfer {{ 127.0.0.0/8; }};\n  \
+             recursion no;\n  empty-zones-enable no;\n  dnssec-validation no;\n  allow-transfer {{ 127.0.0.0/8; 10.0.0.0/8; }};\n  \
              notify no;\n  pid-file none;\n  session-keyfile none;\n  lock-file none;\n  notify-delay 0;\n",
             directory.display(),
             dns.port(),
@@ -178,11 +192,13 @@ impl Named {
             label: label.into(),
             dns,
             http,
+            log_path: directory.join("log"),
             directory,
             process: None,
             origins,
             loads_all: zones.iter().all(|zone| zone.is_loadable),
             arguments: Vec::new(),
+            launcher: Vec::new(),
             mode: "-g",
         }
     }
@@ -198,6 +214,11 @@ impl Named {
     pub fn with_arguments(mut self, arguments: &[&str]) -> Named {
         self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
         self
+    }
+
+    /// The same server, run by other words (`ip netns exec N`), its output in a file of its own.
+    pub fn launched_by(self, launcher: Vec<String>, log_path: PathBuf) -> Named {
+        Named { launcher, log_path, ..self }
     }
 
     /// The same server, logging where its configuration says.
@@ -226,7 +247,8 @@ impl Named {
 
     /// Starts the process, without waiting for anything.
     pub fn start(&mut self) {
-        self.start_under(&[]);
+        let launcher = self.launcher.clone();
+        self.start_under(&launcher.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
     /// Starts the process behind a tracer (`strace ...`), without waiting for anything.
@@ -240,7 +262,7 @@ impl Named {
         let words: Vec<&str> = tracer.iter().chain(program).copied().collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).arg("-c").arg(self.directory.join("named.conf")).args(&self.arguments);
-        self.process = Some(Process::start(&self.label, &mut command, &self.log_path()));
+        self.process = Some(Process::start(&self.label, &mut command, &self.log_path));
     }
 
     /// Waits until every zone is answered with authority, and a node of a cluster says that it is ready.
@@ -301,6 +323,20 @@ impl Named {
         }
     }
 
+    /// Waits until it has ended by itself, as a node does whose disk has failed.
+    pub fn await_end(&mut self, limit: Duration) -> std::process::ExitStatus {
+        let status = self.process.as_mut().expect("it runs").await_end(limit);
+        self.process = None;
+        status
+    }
+
+    /// Whether it has ended by itself; if so, it counts as stopped.
+    pub fn take_end(&mut self) -> Option<std::process::ExitStatus> {
+        let status = self.process.as_mut().and_then(Process::exited)?;
+        self.process = None;
+        Some(status)
+    }
+
     /// SIGTERM; panics unless it ends with success.
     pub fn stop(&mut self) {
         if let Some(process) = self.process.take() {
@@ -311,11 +347,7 @@ impl Named {
 
     /// Its log over all runs.
     pub fn log(&self) -> String {
-        process::read_log(&self.log_path())
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.directory.join("log")
+        process::read_log(&self.log_path)
     }
 }
 

@@ -23,6 +23,8 @@ pub const FORMERR: u16 = 1;
 pub const SERVFAIL: u16 = 2;
 pub const NXDOMAIN: u16 = 3;
 pub const REFUSED: u16 = 5;
+pub const YXRRSET: u16 = 7;
+pub const NXRRSET: u16 = 8;
 pub const NOTAUTH: u16 = 9;
 
 /// Flag bits of the header's second word.

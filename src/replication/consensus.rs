@@ -10,6 +10,7 @@
 
 use super::{
     NodeId,
+    disk_watch::{DiskWatch, Writes},
     guards::{self, Fence, Guards},
     log_memory::LogMemory,
     message::{Body, PeerMessage},
@@ -37,8 +38,6 @@ const COMPACTION_CHUNK: u64 = 4096;
 const GOSSIP_TICKS: u64 = 10;
 /// Ballots by which a leader moves up at once (each costs a Prepare to every member).
 const OUTRUN_STEPS_MAX: u32 = 16;
-/// Election rounds after which a leader that waits for its disk hands over.
-const STALLED_ROUNDS: u64 = 20;
 
 pub(super) struct Consensus {
     core: OmniPaxos<Payload, LogMemory>,
@@ -58,8 +57,7 @@ pub(super) struct Consensus {
     outran_at: Option<u64>,
     /// A ballot above ours for which a member refused our entries, and the tick at which it first did.
     refused: Option<(Ballot, u64)>,
-    /// The last durable write, and the tick at which it was so or nothing waited to be written.
-    moving: (u64, u64),
+    disk: DiskWatch,
     durable_applied: u64,
     told_applied: u64,
     told_at: u64,
@@ -112,7 +110,7 @@ impl Consensus {
             ticks: 0,
             outran_at: None,
             refused: None,
-            moving: (0, 0),
+            disk: DiskWatch::default(),
             durable_applied: 0,
             told_applied: 0,
             told_at: 0,
@@ -127,7 +125,7 @@ impl Consensus {
         self.observe();
         self.tell_applied();
         self.compact();
-        self.yield_if_stalled();
+        self.watch_disk();
         self.outrun_refused();
     }
 
@@ -465,15 +463,16 @@ impl Consensus {
         }
     }
 
-    /// A leader whose disk hangs decides nothing, and its heartbeats keep the others from electing: it hands
-    /// over.
-    fn yield_if_stalled(&mut self) {
-        let durable = self.log.durable_write();
-        if self.log.covering_write() == durable || self.moving.0 != durable {
-            self.moving = (durable, self.ticks);
-        }
-        if self.ticks - self.moving.1 >= STALLED_ROUNDS * self.config.election_ticks {
-            self.moving.1 = self.ticks;
+    /// A leader whose disk keeps the others waiting hands over.
+    fn watch_disk(&mut self) {
+        let waits = |peer: &&Peer| peer.incoming.front().is_some_and(|message| self.waits_at_gate(message));
+        let waiting = self.peers.iter().filter(waits).count() as u64;
+        let writes = Writes {
+            durable: self.log.durable_write(),
+            covering: self.log.covering_write(),
+            others_wait: waiting > self.fence.members / 2,
+        };
+        if self.disk.tick(self.ticks, self.config.election_ticks, &writes) {
             self.resign();
         }
     }

@@ -21,6 +21,7 @@
 pub mod command;
 pub mod configuration;
 mod consensus;
+mod disk_watch;
 pub mod driver;
 #[cfg(test)]
 mod driver_tests;

@@ -15,6 +15,9 @@ use std::{
 /// What every SQLite file starts with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
+/// What a WAL has before its first frame (https://sqlite.org/fileformat2.html §4.1).
+const WAL_HEADER_BYTES: u64 = 32;
+
 /// What tells one of our files from the other.
 #[derive(Debug)]
 pub(super) struct Kind {
@@ -130,7 +133,8 @@ impl Database {
 /// Refuses a file that is not ours or is cut short, before SQLite could change anything in it.
 ///
 /// The header is that of the last WAL checkpoint, so a zero id (nothing was moved yet) passes here and the
-/// schema version is read later, through SQLite.
+/// schema version is read later, through SQLite. A checkpoint writes the header first: whoever is killed in the
+/// middle of one, or finds the disk full, leaves a file that is shorter than it says, and the rest in the WAL.
 fn check_header(path: &Path, application_id: u32) -> Result<(), OpenError> {
     let unusable = |source| OpenError::Unusable { path: path.into(), source };
     let corrupt = |detail: String| OpenError::Corrupt { path: path.into(), detail };
@@ -155,13 +159,20 @@ fn check_header(path: &Path, application_id: u32) -> Result<(), OpenError> {
         bytes => bytes,
     };
     let expected = page_bytes * u64::from(word(28));
-    if length < expected {
+    if length < expected && !has_frames(path) {
         return Err(corrupt(format!("it has {length} bytes, its header says {expected}")));
     }
     if word(68) != 0 && word(68) != application_id {
         return Err(corrupt("it is a database of another program".into()));
     }
     Ok(())
+}
+
+/// Whether there is a WAL with more than its header.
+fn has_frames(path: &Path) -> bool {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    std::fs::metadata(wal).is_ok_and(|wal| wal.len() > WAL_HEADER_BYTES)
 }
 
 /// Sorts SQLite's complaints into ours.

@@ -677,11 +677,11 @@ mod tests {
                 (damaged(&|b| b.truncate(half)), "its header says"),
                 (damaged(&|b| b[..16].fill(b'x')), "it is not an SQLite database"),
                 (damaged(&|b| b[68..72].fill(9)), "it is a database of another program"),
-                (damaged(&|b| b[60..64].copy_from_slice(&[0, 0, 0, 2])), "has schema version 2"),
+                (damaged(&|b| b[60..64].copy_from_slice(&[0, 0, 0, 9])), "has schema version 9"),
                 (damaged(&|b| b[4096..].fill(0x5a)), "is corrupt"),
             ] {
                 std::fs::write(&path, &bytes).expect("write");
-                let error = open(directory.path()).await.expect_err(said).to_string();
+                let error = open(directory.path()).await.map(drop).expect_err(said).to_string();
                 assert!(error.contains("log.sqlite") && error.contains(said), "{said}: {error}");
             }
             std::fs::write(&path, &good).expect("write");

@@ -557,6 +557,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_left_by_a_checkpoint_that_did_not_end_is_whole_with_its_wal() {
+        runtime().block_on(async {
+            let directory = tempfile::tempdir().expect("temporary directory");
+            let [path, wal] =
+                ["", "-wal"].map(|end| directory.path().join(format!("{}{end}", KIND.file_name)));
+            let (mut store, _) = ZoneStore::open(directory.path()).await.expect("new store");
+            let owners_written = (0..2000).map(|n| (1, key(n), Some(vec![1; 100]))).collect();
+            store.write(Checkpoint { owners: owners_written, ..Checkpoint::default() }).await.expect("write");
+            let frames = std::fs::read(&wal).expect("a WAL");
+            store.close().await.expect("close");
+            let whole = std::fs::read(&path).expect("the file");
+            // Of the pages that a checkpoint moves the first is written first, and it says how many there are.
+            for pages in [1, 2, whole.len() / 4096 / 2] {
+                std::fs::write(&path, &whole[..pages * 4096]).expect("write");
+                std::fs::write(&wal, &frames).expect("write");
+                let (mut store, _) = ZoneStore::open(directory.path()).await.expect("the rest is in the WAL");
+                assert_eq!(owners(&mut store, 1).await.len(), 2000, "{pages} pages");
+                store.close().await.expect("close");
+            }
+        });
+    }
+
+    #[test]
     fn a_damaged_page_is_an_error_when_it_is_read() {
         runtime().block_on(async {
             let directory = tempfile::tempdir().expect("temporary directory");

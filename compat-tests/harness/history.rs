@@ -1,0 +1,224 @@
+//! Clients that change records by compare-and-swap (RFC 2136 prerequisites), and remember what they were told.
+//!
+//! ```text
+//! which value is there? ──query any node──► update: "if it still is this one, put mine in its place" ──► any node
+//!                                               NOERROR: done │ NXRRSET, YXRRSET: refused │ SERVFAIL, nothing: open
+//! ```
+//!
+//! Each name is a register with one A record, whose address is a number that no other update writes. A request leaves
+//! once: what has no response may still happen, and [`super::linearizable`] allows for it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::client::{self, Exchange, fresh_id};
+use super::linearizable::{self, Event, Operation, Swapped, Value};
+use super::rng::Rng;
+use super::tsig;
+use super::wire::{self, Query, Rr};
+
+/// How long a client waits for the response to an update, drawn for each.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(2500)];
+const QUERY_LIMIT: Duration = Duration::from_millis(200);
+
+/// All that the clients have done, by name.
+#[derive(Default)]
+pub struct History {
+    operations: BTreeMap<String, Vec<Operation>>,
+    /// Rcodes that say that nothing was tried, and how often.
+    other_rcodes: BTreeMap<u16, usize>,
+    /// Requests that reached no process.
+    undelivered: usize,
+}
+
+impl History {
+    fn absorb(&mut self, other: History) {
+        for (name, operations) in other.operations {
+            self.operations.entry(name).or_default().extend(operations);
+        }
+        for (rcode, count) in other.other_rcodes {
+            *self.other_rcodes.entry(rcode).or_default() += count;
+        }
+        self.undelivered += other.undelivered;
+    }
+
+    /// Adds what a whole zone says in the end about every name.
+    pub fn read_at_end(&mut self, records: &[Rr]) {
+        for (name, operations) in &mut self.operations {
+            let value = records.iter().find(|rr| rr.owner == *name && rr.rtype == wire::A).and_then(number);
+            let read = Operation { asked: u64::MAX - 1, answered: u64::MAX, event: Event::Read(value) };
+            operations.push(read);
+        }
+    }
+
+    /// Looks for an order that explains what was answered, for every name.
+    ///
+    /// # Errors
+    /// The name for which there is none, and what cannot be explained.
+    pub fn verdict(&self) -> Result<(), String> {
+        self.operations.iter().try_for_each(|(name, operations)| {
+            linearizable::check(None, operations).map_err(|complaint| format!("{name}: {complaint}"))
+        })
+    }
+
+    /// Panics if there is no such order.
+    pub fn check(&self) {
+        if let Err(complaint) = self.verdict() {
+            panic!("{complaint}");
+        }
+    }
+
+    /// How many swaps had this outcome.
+    pub fn count(&self, outcome: Swapped) -> usize {
+        let is_it = |operation: &&Operation| matches!(operation.event, Event::Swap { outcome: o, .. } if o == outcome);
+        self.operations.values().flatten().filter(is_it).count()
+    }
+
+    /// The operations of one name, to be spoilt by a control.
+    pub fn longest(&mut self) -> &mut Vec<Operation> {
+        self.operations.values_mut().max_by_key(|operations| operations.len()).expect("there are names")
+    }
+
+    /// One line for the record.
+    pub fn summary(&self) -> String {
+        format!(
+            "{} names: {} swaps done, {} refused, {} open; {} undelivered, other rcodes {:?}",
+            self.operations.len(),
+            self.count(Swapped::Done),
+            self.count(Swapped::Refused),
+            self.count(Swapped::Unknown),
+            self.undelivered,
+            self.other_rcodes
+        )
+    }
+}
+
+/// The number that an A record holds.
+fn number(record: &Rr) -> Value {
+    record.rdata.as_slice().try_into().ok().map(|octets| u64::from(u32::from_be_bytes(octets)))
+}
+
+/// Clients at work, each in a thread.
+pub struct Swappers {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<History>>,
+}
+
+impl Swappers {
+    /// Starts `count` clients on `names` new names below `parent` in `zone`, each through all servers.
+    pub fn start(
+        count: usize,
+        names: usize,
+        servers: &[SocketAddr],
+        (zone, parent): (&str, &str),
+        rng: &mut Rng,
+    ) -> Swappers {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (numbers, began) = (Arc::new(AtomicU32::new(1)), Instant::now());
+        let threads = (0..count).map(|_| {
+            let swapper = Swapper {
+                servers: servers.to_vec(),
+                zone: zone.into(),
+                names: (0..names).map(|name| format!("register-{name}.{parent}")).collect(),
+                numbers: Arc::clone(&numbers),
+                began,
+                stop: Arc::clone(&stop),
+                history: History::default(),
+                rng: rng.fork(),
+            };
+            std::thread::spawn(move || swapper.work())
+        });
+        Swappers { threads: threads.collect(), stop }
+    }
+
+    /// Lets every client finish and returns what they have seen.
+    pub fn finish(mut self) -> History {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut history = History::default();
+        for thread in self.threads.drain(..) {
+            history.absorb(thread.join().expect("a client does not panic"));
+        }
+        history
+    }
+}
+
+impl Drop for Swappers {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Swapper {
+    servers: Vec<SocketAddr>,
+    zone: String,
+    names: Vec<String>,
+    numbers: Arc<AtomicU32>,
+    began: Instant,
+    stop: Arc<AtomicBool>,
+    history: History,
+    rng: Rng,
+}
+
+impl Swapper {
+    fn work(mut self) -> History {
+        while !self.stop.load(Ordering::Relaxed) {
+            let name = self.rng.pick(&self.names).clone();
+            let Some(expected) = self.guess(&name) else { continue };
+            self.swap(&name, expected);
+        }
+        self.history
+    }
+
+    /// What some node answers for the name, or any number that was used before.
+    fn guess(&mut self, name: &str) -> Option<Value> {
+        if self.rng.chance(5) {
+            let used = self.numbers.load(Ordering::Relaxed);
+            return Some(Some(u64::from(1 + self.rng.below(used as usize) as u32)));
+        }
+        let server = *self.rng.pick(&self.servers);
+        let packet = Query::new(name, wire::A).packet(fresh_id());
+        let Exchange::Response(response) = client::exchange(server, &packet, QUERY_LIMIT) else {
+            // A node that does not answer, or a dead one, which refuses at once: not a thousand times a second.
+            std::thread::sleep(Duration::from_millis(5));
+            return None;
+        };
+        let response = client::read(&response);
+        let answers = [wire::NOERROR, wire::NXDOMAIN].contains(&response.rcode) && response.has(wire::AA);
+        answers.then(|| response.answers.iter().find(|rr| rr.rtype == wire::A).and_then(number))
+    }
+
+    fn swap(&mut self, name: &str, expected: Value) {
+        let new = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let prerequisite = match expected {
+            Some(value) => Rr::new(name, wire::A, 0, &(value as u32).to_be_bytes()),
+            None => Rr::new(name, wire::A, 0, &[]).with_class(wire::CLASS_NONE),
+        };
+        let delete = Rr::new(name, wire::A, 0, &[]).with_class(wire::CLASS_ANY);
+        let add = Rr::new(name, wire::A, 60, &new.to_be_bytes());
+        let mut packet = wire::update(fresh_id(), &self.zone, &[prerequisite], &[delete, add]);
+        tsig::KEY.sign(&mut packet);
+        let (server, patience) = (*self.rng.pick(&self.servers), *self.rng.pick(&PATIENCE));
+        let asked = self.now();
+        let outcome = match client::exchange(server, &packet, patience) {
+            Exchange::Response(response) => match client::read(&response).rcode {
+                wire::NOERROR => Swapped::Done,
+                wire::YXRRSET | wire::NXRRSET => Swapped::Refused,
+                wire::SERVFAIL => Swapped::Unknown,
+                other => return *self.history.other_rcodes.entry(other).or_default() += 1,
+            },
+            Exchange::Silence => Swapped::Unknown,
+            Exchange::Refused => return self.history.undelivered += 1,
+        };
+        let event = Event::Swap { expected, new: Some(u64::from(new)), outcome };
+        let operation = Operation { asked, answered: self.now(), event };
+        self.history.operations.entry(name.to_owned()).or_default().push(operation);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).expect("no test takes centuries")
+    }
+}
