@@ -30,9 +30,9 @@ use crate::control::status::{self, ClusterStatus};
 use crate::nameserver::{Nameserver, query};
 use crate::notify_out::NotifyOut;
 use crate::replication::configuration::{Configuration, Installed};
+use crate::replication::credentials::{Credentials, CredentialsError, Secret};
 use crate::replication::driver::{self, DriverConfig, DriverHandle, Network, Stores};
 use crate::replication::failure::abort_process;
-use crate::replication::handshake::Secret;
 use crate::replication::replica::Role;
 use crate::replication::state_machine::StateMachine;
 use crate::replication::status::Status;
@@ -106,6 +106,9 @@ pub enum StartError {
         /// Why not.
         source: tls::TlsError,
     },
+    /// There are no certificates for the cluster port.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// The cluster's secret is too short.
     #[error("the cluster's secret is too short")]
     Secret,
@@ -430,7 +433,8 @@ fn driver_config(config: &Config, listener: Option<TcpListener>) -> Result<Drive
     let network = match listener {
         Some(listener) => {
             let secret = Secret::new(&cluster.secret).ok_or(StartError::Secret)?;
-            Some(Network { listener, secret })
+            let credentials = Arc::new(Credentials::from_secret(node_id, secret)?);
+            Some(Network { listener, credentials })
         }
         None => None,
     };

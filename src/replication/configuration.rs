@@ -158,7 +158,8 @@ impl Configuration {
         let mut members: Vec<Voter> = members.into_iter().map(voter).collect();
         members.sort_unstable_by_key(|voter| voter.id);
         let mut digest = Sha256::new();
-        members.iter().for_each(|voter| digest.update(voter.id.to_be_bytes()));
+        // With addresses: two clusters that were given one secret by mistake do not talk.
+        members.iter().for_each(|voter| digest.update(format!("{} {}\n", voter.id, voter.address)));
         let cluster_id = digest.finalize().first_chunk().map_or(0, |octets| u64::from_be_bytes(*octets));
         let next_node_id = members.last().map_or(1, |voter| voter.id.saturating_add(1));
         let (learners, tokens) = (Vec::new(), Vec::new());
@@ -415,6 +416,8 @@ mod tests {
         let first = of([3, 1, 2]);
         assert_eq!(first, of([1, 2, 3]));
         assert_ne!(first.cluster_id, of([1, 2, 4]).cluster_id);
+        let moved = [(1, address(1)), (2, address(2)), (3, address(4))];
+        assert_ne!(first.cluster_id, Configuration::first(moved).cluster_id);
         assert_eq!((first.id, first.base, first.next_node_id), (1, 0, 4));
         assert_eq!(Configuration::decode(&first.encode()), Some(first.clone()));
         let installed = Installed::from(first);

@@ -23,8 +23,10 @@
 use super::{
     NodeId,
     command::Batch,
+    configuration::Configuration,
+    credentials::Credentials,
     failure::{Failed, OnFailure, guard},
-    handshake::{Local, Secret},
+    handshake::Local,
     log_writer::{LogWriter, Written},
     message::PeerMessage,
     proposals::Proposals,
@@ -94,8 +96,8 @@ pub struct DriverConfig {
 pub struct Network {
     /// Bound to this member's address.
     pub listener: TcpListener,
-    /// The cluster's secret.
-    pub secret: Secret,
+    /// This node's keys and certificates.
+    pub credentials: Arc<Credentials>,
 }
 
 impl DriverConfig {
@@ -321,12 +323,20 @@ impl Driver {
         let transport = match config.network {
             None if ids.len() > 1 => return Err(StartError::NoNetwork(ids.len())),
             None => None,
-            Some(Network { listener, secret }) => {
+            Some(Network { listener, credentials }) => {
                 listener.set_nonblocking(true)?;
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 let known = log.known_stores(ids.iter().copied()).await?;
                 let store_id = identity.store_id;
-                let local = Local { node_id: config.node_id, store_id, members: ids, secret };
+                let Configuration { cluster_id, id: configuration, .. } = *machine.configuration();
+                let local = Local {
+                    node_id: config.node_id,
+                    store_id,
+                    cluster_id,
+                    configuration,
+                    members: ids,
+                    credentials,
+                };
                 Some(Transport::new(local, &config.members, known, listener, now))
             }
         };

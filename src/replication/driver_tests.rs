@@ -4,9 +4,10 @@ use super::{
     NodeId,
     command::{Command, Outcome},
     configuration::{Configuration, Installed},
+    credentials::{Credentials, Secret},
     driver::{self, DriverConfig, DriverHandle, Network, StartError, Stores},
     failure::OnFailure,
-    handshake::{self, Local, Secret, Side},
+    handshake::{self, Local, Role, Side},
     session::{Priority, Session},
     state_machine::{Limits, StateMachine},
     status::Status,
@@ -69,14 +70,19 @@ impl Node {
     async fn start(&mut self, members: &[Member], change: impl FnOnce(&mut DriverConfig)) {
         let listener = self.listener.take();
         let listener = listener.unwrap_or_else(|| TcpListener::bind(self.address).expect("its own port"));
-        let secret = Secret::new(b"the secret of this cluster").expect("long enough");
-        let network = (members.len() > 1).then_some(Network { listener, secret });
+        let credentials = credentials(self.id, b"the secret of this cluster");
+        let network = (members.len() > 1).then_some(Network { listener, credentials });
         let mut config = DriverConfig::new(self.id, members.to_vec(), network);
         change(&mut config);
         let panics: OnFailure = Arc::new(|reason| panic!("{reason}"));
         let driver = start(config, self.directory.path(), panics).await.expect("a node that starts");
         self.driver = Some(driver);
     }
+}
+
+fn credentials(id: NodeId, secret: &[u8]) -> Arc<Credentials> {
+    let secret = Secret::new(secret).expect("long enough");
+    Arc::new(Credentials::from_secret(id, secret).expect("certificates"))
 }
 
 async fn open(directory: &Path, config: &DriverConfig) -> (Stores, StateMachine) {
@@ -169,20 +175,23 @@ async fn a_node_with_another_secret_stays_outside() {
         let change = |config: &mut DriverConfig| {
             if at == 2 {
                 let network = config.network.as_mut().expect("a cluster");
-                network.secret = Secret::new(b"another cluster's secret").expect("long enough");
+                network.credentials = credentials(3, b"another cluster's secret");
             }
         };
         node.start(&members, change).await;
     }
     nodes[0].wait_for("a leader", |status| status.ready).await;
     assert_eq!(nodes[0].call().await, Outcome::Done, "two of three are enough");
-    for (node, peer) in [(0, 2), (2, 0)] {
-        let refused = |status: &Status| {
-            let member = &status.members[peer];
-            !member.connected && member.trouble.as_deref().is_some_and(|text| text.contains("secret"))
-        };
-        nodes[node].wait_for("the refusal", refused).await;
-    }
+    let is_about_secrets =
+        |text: &Option<String>| text.as_deref().is_some_and(|text| text.contains("secret"));
+    // Who connects knows whom it has reached; who was connected to has not learned who that was.
+    nodes[2]
+        .wait_for("the refusal", |status| {
+            !status.members[0].connected && is_about_secrets(&status.members[0].trouble)
+        })
+        .await;
+    nodes[0].wait_for("the refusal", |status| is_about_secrets(&status.stranger)).await;
+    assert!(!nodes[0].handle().status().borrow().members[2].connected);
     nodes.iter_mut().for_each(Node::stop);
 }
 
@@ -211,13 +220,19 @@ async fn a_member_that_sends_nonsense_loses_its_session_and_nothing_else_happens
     }
     nodes[0].wait_for("a leader", |status| status.ready).await;
     // Member 3 knows the secret but speaks in tongues.
-    let secret = Secret::new(b"the secret of this cluster").expect("long enough");
-    let local = Local { node_id: 3, store_id: 99, members: vec![1, 2, 3], secret };
-    let mut stream = TcpStream::connect(nodes[0].address).await.expect("listening");
-    let shaken = handshake::shake(&mut stream, &local, Side::Dialer(1), &|_| None).await;
-    let keys = shaken.expect("the secret is right").keys;
+    let local = Local {
+        node_id: 3,
+        store_id: 99,
+        cluster_id: Configuration::first(members.iter().map(|member| (member.id, member.address))).cluster_id,
+        configuration: 1,
+        members: vec![1, 2, 3],
+        credentials: credentials(3, b"the secret of this cluster"),
+    };
+    let stream = TcpStream::connect(nodes[0].address).await.expect("listening");
+    let shaken = handshake::shake(stream, &local, Side::Dialer(1, Role::Session), &|_| None).await;
+    let (channel, _) = shaken.expect("the secret is right");
     let now = clock::monotonic();
-    let mut session = Session::new(stream, &keys, now);
+    let mut session = Session::new(channel, now);
     session.send(vec![0xff; 100_000], Priority::Ordered, now).expect("room");
     let ended = tokio::time::timeout(
         PATIENCE,

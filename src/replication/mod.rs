@@ -3,7 +3,8 @@
 //! ```text
 //! proposer ──► proposals ──► driver ──► replica (consensus, guards, log_memory)      no IO, no clock
 //!                              │  ▲                    │ messages, operations, decided entries
-//!                              │  └── transport ◄──────┤ sessions: handshake, session   other nodes
+//!                              │  └── transport ◄──────┤ sessions: credentials, handshake,
+//!                              │                       │ channel, session               other nodes
 //!                              ├───── log_writer ◄─────┤ one fsync per turn             log.sqlite
 //!                              └───── state_machine ◄──┘ apply: command, window, load
 //!                                          └──► zone_writer, written behind             zones.sqlite
@@ -18,9 +19,11 @@
 //! Caveats: the member list is fixed for the life of a directory; a member that is away keeps the others' logs
 //! from being compacted; a node that lost its directory cannot come back under its old node id.
 
+pub mod channel;
 pub mod command;
 pub mod configuration;
 mod consensus;
+pub mod credentials;
 mod disk_watch;
 pub mod driver;
 #[cfg(test)]

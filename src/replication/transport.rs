@@ -16,7 +16,8 @@
 
 use super::{
     NodeId,
-    handshake::{self, Authenticated, Local, Refusal, Side},
+    channel::Channel,
+    handshake::{self, Authenticated, Local, Refusal, Role, Side},
     session::{Priority, Session, UNSENT_BYTES},
     trouble::Troubles,
 };
@@ -71,7 +72,7 @@ pub enum Event {
     Down(NodeId),
 }
 
-type Shaken = Result<(TcpStream, Authenticated), (Refusal, Option<NodeId>)>;
+type Shaken = Result<(Channel<TcpStream>, Authenticated), (Refusal, Option<NodeId>)>;
 type Handshake = Pin<Box<dyn Future<Output = Shaken>>>;
 
 /// A connection from outside in its handshake.
@@ -101,6 +102,9 @@ struct Peer {
     admitted: bool,
 }
 
+/// Takes connections that members opened to catch up.
+pub type OnCatchUp = Box<dyn FnMut(NodeId, Channel<TcpStream>)>;
+
 type KnownStores = Rc<RefCell<BTreeMap<NodeId, u64>>>;
 
 /// All connections of this node to the others.
@@ -112,6 +116,7 @@ pub struct Transport {
     dialers: BTreeMap<NodeId, Dialer>,
     peers: BTreeMap<NodeId, Peer>,
     events: Vec<Event>,
+    on_catch_up: Option<OnCatchUp>,
     troubles: Troubles,
 }
 
@@ -140,8 +145,14 @@ impl Transport {
             dialers,
             peers: BTreeMap::new(),
             events: Vec::new(),
+            on_catch_up: None,
             troubles: Troubles::default(),
         }
+    }
+
+    /// Has connections of members that want to catch up given to `on_catch_up`; without it they are closed.
+    pub fn serve_catch_up(&mut self, on_catch_up: OnCatchUp) {
+        self.on_catch_up = Some(on_catch_up);
     }
 
     /// Moves everything on that is ready. Members that `wants_input` does not name are not read from.
@@ -216,7 +227,9 @@ impl Transport {
         for (id, dialer) in &mut self.dialers {
             match &dialer.state {
                 Dialing::Waiting { until } if *until <= now => {
-                    let handshake = dial(dialer.address, *id, &self.local, &self.known_stores);
+                    let (local, known) = (Rc::clone(&self.local), Rc::clone(&self.known_stores));
+                    let handshake =
+                        Box::pin(dial(dialer.address, Side::Dialer(*id, Role::Session), local, known));
                     dialer.state = Dialing::Trying { since: now, handshake };
                 }
                 Dialing::Trying { since, .. } if now - *since > HANDSHAKE_TIME => {
@@ -303,7 +316,7 @@ impl Transport {
             let Some(mut arrival) = self.arrivals.pop_front() else { return };
             match arrival.handshake.as_mut().poll(cx) {
                 Poll::Pending => self.arrivals.push_back(arrival),
-                Poll::Ready(Ok((stream, authenticated))) => self.connected(stream, &authenticated, now),
+                Poll::Ready(Ok((channel, authenticated))) => self.connected(channel, &authenticated, now),
                 Poll::Ready(Err((refusal, claimed))) => self.troubles.note(claimed, &refusal, now),
             }
         }
@@ -325,19 +338,28 @@ impl Transport {
                 }
             }
         }
-        for (stream, authenticated) in connected {
-            self.connected(stream, &authenticated, now);
+        for (channel, authenticated) in connected {
+            self.connected(channel, &authenticated, now);
         }
     }
 
     /// A new session: the one before it, if it is still there, is void.
-    fn connected(&mut self, stream: TcpStream, authenticated: &Authenticated, now: Instant) {
-        let Authenticated { peer, store_id, keys } = authenticated;
+    fn connected(&mut self, channel: Channel<TcpStream>, authenticated: &Authenticated, now: Instant) {
+        let Authenticated { peer, store_id, role, .. } = authenticated;
+        if *role == Role::CatchUp {
+            // Only a store that is known may be given anything.
+            if self.known_stores.borrow().get(peer) == Some(store_id)
+                && let Some(on_catch_up) = &mut self.on_catch_up
+            {
+                on_catch_up(*peer, channel);
+            }
+            return;
+        }
         if self.peers.remove(peer).is_some_and(|before| before.admitted) {
             self.events.push(Event::Down(*peer));
         }
         let admitted = self.known_stores.borrow().get(peer) == Some(store_id);
-        let session = Session::new(stream, keys, now);
+        let session = Session::new(channel, now);
         self.peers.insert(*peer, Peer { session, store_id: *store_id, since: now, admitted });
         self.troubles.clear(*peer);
         tracing::info!("connected to cluster member {peer}");
@@ -356,19 +378,32 @@ impl Dialer {
     }
 }
 
-fn dial(address: SocketAddr, peer: NodeId, local: &Rc<Local>, known: &KnownStores) -> Handshake {
-    let (local, known) = (Rc::clone(local), Rc::clone(known));
-    Box::pin(async move {
-        let stream = TcpStream::connect(address).await.map_err(|error| (error.into(), Some(peer)))?;
-        shake(stream, local, Side::Dialer(peer), known).await
-    })
+async fn dial(address: SocketAddr, side: Side, local: Rc<Local>, known: KnownStores) -> Shaken {
+    match TcpStream::connect(address).await {
+        Ok(stream) => shake(stream, local, side, known).await,
+        Err(error) => Err((error.into(), None)),
+    }
 }
 
-async fn shake(mut stream: TcpStream, local: Rc<Local>, side: Side, known: KnownStores) -> Shaken {
+async fn shake(stream: TcpStream, local: Rc<Local>, side: Side, known: KnownStores) -> Shaken {
     set_options(&stream).map_err(|error| (error.into(), None))?;
     let known_store = |peer| known.borrow().get(&peer).copied();
-    let authenticated = handshake::shake(&mut stream, &local, side, &known_store).await?;
-    Ok((stream, authenticated))
+    handshake::shake(stream, &local, side, &known_store).await
+}
+
+/// Connects to a member to catch up, in whatever runtime this is called.
+///
+/// # Errors
+/// There is nobody, or one of the two refuses the other.
+pub async fn connect_to_catch_up(
+    address: SocketAddr,
+    peer: NodeId,
+    local: &Local,
+) -> Result<Channel<TcpStream>, Refusal> {
+    let stream = TcpStream::connect(address).await?;
+    set_options(&stream)?;
+    let shaken = handshake::shake(stream, local, Side::Dialer(peer, Role::CatchUp), &|_| None).await;
+    shaken.map(|(channel, _)| channel).map_err(|(refusal, _)| refusal)
 }
 
 fn set_options(stream: &TcpStream) -> io::Result<()> {
@@ -382,7 +417,11 @@ fn set_options(stream: &TcpStream) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock, replication::handshake::Secret};
+    use crate::{
+        clock,
+        replication::credentials::{Credentials, Secret},
+    };
+    use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// Some transports, driven together until something is the case.
@@ -393,12 +432,24 @@ mod tests {
         addresses: BTreeMap<NodeId, SocketAddr>,
     }
 
+    fn credentials(id: NodeId, secret: &[u8]) -> Arc<Credentials> {
+        let secret = Secret::new(secret).expect("long enough");
+        Arc::new(Credentials::from_secret(id, secret).expect("certificates"))
+    }
+
     impl World {
         async fn start(&mut self, id: NodeId, change: impl FnOnce(&mut Local)) -> usize {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             self.addresses.insert(id, listener.local_addr().expect("bound"));
-            let secret = Secret::new(b"sixteen octets or more").expect("long enough");
-            let mut local = Local { node_id: id, store_id: id, members: vec![1, 2, 3], secret };
+            let credentials = credentials(id, b"sixteen octets or more");
+            let mut local = Local {
+                node_id: id,
+                store_id: id,
+                cluster_id: 7,
+                configuration: 1,
+                members: vec![1, 2, 3],
+                credentials,
+            };
             change(&mut local);
             let members: Vec<_> =
                 self.addresses.iter().map(|(id, address)| Member { id: *id, address: *address }).collect();
@@ -515,8 +566,8 @@ mod tests {
     fn strangers_are_refused_and_the_reason_is_kept() {
         type Case = (fn(&mut Local), &'static str, &'static str);
         let cases: [Case; 3] = [
-            (|local| local.secret = Secret::new(&[7; 20]).expect("long"), "cluster secret", "cluster secret"),
-            (|local| local.members.push(4), "list different members", "list different members"),
+            (|local| local.credentials = credentials(2, &[7; 20]), "cluster secret", "cluster secret"),
+            (|local| local.cluster_id = 8, "list different members", "list different members"),
             (|local| local.store_id = 77, "was wiped or replaced", "was wiped or replaced"),
         ];
         for (change, near, far) in cases {
@@ -524,8 +575,13 @@ mod tests {
                 let mut world = World::default();
                 world.start(1, |_| {}).await;
                 world.start(2, change).await;
-                let said =
-                    |node: &Transport, peer, text| node.trouble(peer).is_some_and(|said| said.contains(text));
+                let said = |node: &Transport, peer, text| {
+                    // Who has another secret has not come so far as to name itself.
+                    [node.trouble(peer), node.stranger()]
+                        .into_iter()
+                        .flatten()
+                        .any(|said| said.contains(text))
+                };
                 world
                     .drive(near, |world| said(&world.nodes[0], 2, near) && said(&world.nodes[1], 1, far))
                     .await;
