@@ -1,10 +1,10 @@
-//! The thread that drops what is no longer served: see `zone::retired`.
+//! The thread that drops what is no longer served and large: see `zone::retired`.
 
 use crate::zone::Zones;
 use std::io;
 use std::time::Duration;
 
-/// How long replaced versions stay at least: with a thousand of them a second, they go by dozens.
+/// How long what it has been given stays at least, so that it is not looked at without end while it is read.
 const ROUND: Duration = Duration::from_millis(50);
 
 /// Starts the thread, which ends with the last of the zones.

@@ -1,21 +1,55 @@
 //! What is no longer served, kept until nobody reads it.
 //!
 //! ```text
-//! Zone::publish, Zones::insert, Zones::remove ──old──► channel ──► Reaper ─► dropped, once nobody else holds it
+//! Zone::publish ──old, by an update──► Replaced ──unread──► dropped there
+//!      │                                  └─read for long─┐
+//!      └──old, by a whole zone──┐                         ▼
+//! Zones::insert, Zones::remove ─┴──► channel ─────────► Reaper ─► dropped, once nobody else holds it
 //! ```
 //!
 //! Whoever lets go of a version last drops it, and a version of a million records that shares nothing with the next one
 //! takes a third of a second. Query workers, and the thread that applies changes, must not be stopped by that: so the
 //! reaper holds all that was replaced, and lets go last.
 //!
-//! Invariant: what the reaper alone holds nobody can come to hold again, since it can no longer be found.
+//! A version that an update has replaced shares all but a few blocks with the next one, and those few go back to the
+//! thread that has made them: an allocator fills the holes of a thread's own pages at once, but those that another thread
+//! leaves only when there are many in a page. The reaper gets such a version if it was read for so long that it may have
+//! become large by itself.
 //!
-//! Not here: the thread it runs on (`daemon::reaper`). Without one, as in tests and tools, things are dropped where they are
-//! replaced.
+//! Invariant: what the reaper, or `Replaced`, alone holds nobody can come to hold again, since it can no longer be found.
+//!
+//! Not here: the thread the reaper runs on (`daemon::reaper`). Without one, as in tests and tools, things are dropped where
+//! they are replaced.
 
 use super::{Contents, Zone, ZoneTable};
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, OnceLock};
+
+/// After so many updates a version that is still read goes to the reaper.
+const UPDATES_MAX: u64 = 64;
+
+/// The versions of a zone that updates have replaced, and that were read then.
+#[derive(Default)]
+pub(super) struct Replaced {
+    updates: u64,
+    /// Each with the number of updates until then, oldest first.
+    versions: VecDeque<(u64, Arc<Contents>)>,
+}
+
+impl Replaced {
+    /// Takes a version that nobody can find any more, and drops all that nobody reads.
+    pub(super) fn put(&mut self, version: Arc<Contents>, retirement: &Retirement) {
+        self.updates += 1;
+        self.versions.push_back((self.updates, version));
+        self.versions.retain(|(_, version)| Arc::strong_count(version) > 1);
+        while let Some((_, version)) =
+            self.versions.pop_front_if(|(updates, _)| *updates + UPDATES_MAX <= self.updates)
+        {
+            retirement.retire(Retired::Version(version));
+        }
+    }
+}
 
 /// Something that was replaced.
 pub(super) enum Retired {
@@ -95,8 +129,9 @@ impl Reaper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zone::Zones;
+    use crate::dns::{Record, RrType};
     use crate::zone::zone_text::zone;
+    use crate::zone::{Changeset, PackedChangeset, Zones};
     use std::sync::Weak;
 
     fn contents(address: u8) -> Arc<Contents> {
@@ -161,6 +196,46 @@ mod tests {
         drop((zones, zone));
         assert!(!reaper.wait());
         assert!(old.upgrade().is_none());
+    }
+
+    #[test]
+    fn what_an_update_replaces_goes_with_the_next_one_that_finds_it_unread_and_to_the_reaper_if_it_is_read_for_long()
+     {
+        let (_zones, mut reaper, zone, first) = served();
+        // The table that was there before the zone.
+        assert!(reaper.wait());
+        reaper.drop_unread();
+        let update = |serial: u32| {
+            let before = Arc::downgrade(&zone.contents().expect("a version"));
+            let soa = |serial: u32| {
+                let rdata = [&[0, 0][..], &serial.to_be_bytes(), &[0; 16]].concat();
+                Record::new("t.".parse().unwrap(), RrType::SOA, 60, rdata)
+            };
+            let (removed, added) = (vec![soa(serial)], vec![soa(serial + 1)]);
+            let changeset = Changeset { from_serial: serial, to_serial: serial + 1, removed, added };
+            zone.publish(contents(2), Some(PackedChangeset::of(&changeset)));
+            before
+        };
+        // Nobody reads it: gone at once. A reader: gone with the next one.
+        let guard = first.upgrade();
+        let first = update(1);
+        assert_eq!(first.strong_count(), 2);
+        drop(guard);
+        assert_eq!(update(2).strong_count(), 0);
+        assert_eq!(first.strong_count(), 0);
+        // A reader that stays.
+        let guard = zone.contents();
+        let read = Arc::downgrade(guard.as_ref().expect("a version"));
+        for serial in 3..3 + u32::try_from(UPDATES_MAX).unwrap() {
+            assert!(reaper.arrivals.try_recv().is_err(), "not before {serial}");
+            update(serial);
+        }
+        update(100);
+        assert!(reaper.wait());
+        drop(guard);
+        assert_eq!(read.strong_count(), 1, "the reaper holds it");
+        reaper.drop_unread();
+        assert_eq!(read.strong_count(), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!                                       └──► Journal (IXFR)           behind a mutex: transfers and apply only
 //! ```
 
-use super::retired::{Reaper, Retired, Retirement};
+use super::retired::{Reaper, Replaced, Retired, Retirement};
 use super::{Contents, changeset::PackedChangeset, journal::Journal, lookup::LookupName};
 use crate::dns::Name;
 use crate::dns::name::labels;
@@ -29,6 +29,7 @@ pub struct Zone {
     contents: ArcSwapOption<Contents>,
     journal: Mutex<Journal>,
     load_steps: AtomicU64,
+    replaced: Mutex<Replaced>,
     retirement: Retirement,
 }
 
@@ -43,6 +44,7 @@ impl Zone {
             contents: ArcSwapOption::empty(),
             journal: Mutex::new(Journal::new(journal_bytes_max)),
             load_steps: AtomicU64::new(0),
+            replaced: Mutex::default(),
             retirement: Retirement::default(),
         }
     }
@@ -80,13 +82,18 @@ impl Zone {
     /// Makes `contents` the current version. `changeset` continues the journal; without one the history ends.
     pub fn publish(&self, contents: Arc<Contents>, changeset: Option<PackedChangeset>) {
         let mut journal = self.journal.lock().expect("no panic while the journal is held");
+        let is_update = changeset.is_some();
         match changeset {
             Some(changeset) => journal.push(&changeset),
             None => journal.clear(),
         }
         let before = self.contents.swap(Some(contents));
         drop(journal);
-        if let Some(before) = before {
+        let Some(before) = before else { return };
+        if is_update {
+            let mut replaced = self.replaced.lock().expect("no panic while versions are dropped");
+            replaced.put(before, &self.retirement);
+        } else {
             self.retirement.retire(Retired::Version(before));
         }
     }
