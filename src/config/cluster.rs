@@ -2,10 +2,11 @@
 
 use super::definitions::decode_secret;
 use super::diagnostic::Position;
-use super::model::{Acknowledge, ClusterConfig, Member};
+use super::model::{Acknowledge, ClusterConfig, ClusterTls, Member};
 use super::resolve::Findings;
 use super::tree::{Entry, Map};
 use super::values::Value;
+use std::path::PathBuf;
 
 /// Numbers of members that a majority vote makes sense with.
 const MEMBER_COUNTS: [usize; 4] = [1, 3, 5, 7];
@@ -21,14 +22,19 @@ pub(super) fn cluster(entry: &Entry, findings: &mut Findings<'_>) -> Option<Clus
         findings.error(&entry.position, text);
     }
     let node_id = node_id(map, &members, entry, findings);
-    let secret = secret(map, entry, findings);
+    let tls = map.get("tls").and_then(|entry| tls(entry, findings));
+    let secret = secret(map, findings);
+    if map.get("secret").is_none() && map.get("tls").is_none() {
+        findings.error(&entry.position, "cluster: missing 'secret' entry".to_owned());
+    }
     if let Some(entry) = map.get("acknowledge").filter(|entry| entry.text() == Some("everywhere")) {
         findings.error(&entry.position, "'acknowledge everywhere' is not yet supported".to_owned());
     }
     Some(ClusterConfig {
         node_id: node_id?,
         members: members.into_iter().map(|(member, _)| member).collect(),
-        secret: secret?,
+        secret,
+        tls,
         acknowledge: Acknowledge::Quorum,
         position: entry.position.clone(),
     })
@@ -81,14 +87,8 @@ fn members<'a>(map: &'a Map, findings: &mut Findings<'_>) -> Vec<(Member, &'a Po
     members
 }
 
-fn secret(map: &Map, cluster: &Entry, findings: &mut Findings<'_>) -> Option<Vec<u8>> {
-    let Some(entry) = map.get("secret") else {
-        // With `tls` there is no secret, and that has been called unsupported.
-        if map.get("tls").is_none() {
-            findings.error(&cluster.position, "cluster: missing 'secret' entry".to_owned());
-        }
-        return None;
-    };
+fn secret(map: &Map, findings: &mut Findings<'_>) -> Option<Vec<u8>> {
+    let entry = map.get("secret")?;
     let secret = decode_secret(entry, findings)?;
     if secret.len() < SECRET_BYTES_MIN {
         let text =
@@ -96,4 +96,23 @@ fn secret(map: &Map, cluster: &Entry, findings: &mut Findings<'_>) -> Option<Vec
         findings.error(&entry.position, text);
     }
     Some(secret)
+}
+
+/// Reads `tls`; all three files are needed.
+fn tls(entry: &Entry, findings: &mut Findings<'_>) -> Option<ClusterTls> {
+    let map = entry.map()?;
+    let mut path = |name: &str| {
+        let path = map.text(name).map(PathBuf::from);
+        if path.is_none() {
+            findings.error(&entry.position, format!("cluster: missing '{name}' entry in 'tls'"));
+        }
+        path
+    };
+    let (certificate, key, authority) = (path("cert-file"), path("key-file"), path("ca-file"));
+    Some(ClusterTls {
+        certificate: certificate?,
+        key: key?,
+        authority: authority?,
+        position: entry.position.clone(),
+    })
 }

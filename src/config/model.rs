@@ -439,8 +439,10 @@ pub struct ClusterConfig {
     pub node_id: u32,
     /// All members, this node too, in the order of the file: 1, 3, 5 or 7.
     pub members: Vec<Member>,
-    /// The shared secret that members prove to each other, decoded: at least 16 octets.
-    pub secret: Vec<u8>,
+    /// The shared secret that members prove to each other, decoded: at least 16 octets. Without `tls` there is one.
+    pub secret: Option<Vec<u8>>,
+    /// Certificates that are given, in place of those that are made from the secret.
+    pub tls: Option<ClusterTls>,
     /// When an update is acknowledged.
     pub acknowledge: Acknowledge,
     /// Where the statement is.
@@ -453,10 +455,24 @@ impl fmt::Debug for ClusterConfig {
         f.debug_struct("ClusterConfig")
             .field("node_id", &self.node_id)
             .field("members", &self.members)
+            .field("tls", &self.tls)
             .field("acknowledge", &self.acknowledge)
             .field("position", &self.position)
             .finish_non_exhaustive()
     }
+}
+
+/// `tls` of the `cluster` statement; paths are as they were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterTls {
+    /// `cert-file`.
+    pub certificate: PathBuf,
+    /// `key-file`.
+    pub key: PathBuf,
+    /// `ca-file`.
+    pub authority: PathBuf,
+    /// Where the statement is.
+    pub position: Position,
 }
 
 /// One member of the cluster.

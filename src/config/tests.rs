@@ -304,9 +304,21 @@ fn a_cluster_is_read() {
     let members: Vec<_> = cluster.members.iter().map(|m| (m.id, m.address.to_string(), m.port)).collect();
     assert_eq!(members[0], (1, "127.0.0.1".into(), 7101));
     assert_eq!(members[2], (3, "::1".into(), 7103));
-    assert_eq!(cluster.secret, b"0123456789abcdef");
+    assert_eq!(cluster.secret.as_deref(), Some(&b"0123456789abcdef"[..]));
     assert!(!format!("{cluster:?}").contains("0123"), "{cluster:?}");
     assert!(!format!("{cluster:?}").contains("48, 49"), "{cluster:?}");
+}
+
+#[test]
+fn certificates_of_a_cluster_may_be_given_beside_a_secret_or_in_its_place() {
+    let tls = "tls { cert-file \"c\"; key-file \"k\"; ca-file \"a\"; };";
+    let secret = "secret \"MDEyMzQ1Njc4OWFiY2RlZg==\";";
+    for (lines, has_secret) in [(tls.to_owned(), false), (format!("{secret} {tls}"), true)] {
+        let cluster = config(&cluster(secret, &lines)).cluster.expect("a cluster");
+        let files = cluster.tls.expect("certificates");
+        let names = [files.certificate, files.key, files.authority].map(|path| path.display().to_string());
+        assert_eq!((cluster.secret.is_some(), names), (has_secret, ["c", "k", "a"].map(str::to_owned)));
+    }
 }
 
 #[test]
@@ -337,11 +349,12 @@ fn a_cluster_that_cannot_work_is_refused() {
     check("member 3", "member 0", &["5: member 0: the id must be at least 1"]);
     check("::1", "host.example", &["5: expected IP address near 'host.example'"]);
     check("};", "acknowledge everywhere;\n};", &["7: 'acknowledge everywhere' is not yet supported"]);
-    check(
-        "secret \"MDEyMzQ1Njc4OWFiY2RlZg==\";",
-        "tls { cert-file \"c\"; key-file \"k\"; ca-file \"a\"; };",
-        &["6: option 'tls' is not yet supported"],
-    );
+    let tls = |files: &str, expected: &[&str]| {
+        check("secret \"MDEyMzQ1Njc4OWFiY2RlZg==\";", &format!("tls {{ {files} }};"), expected);
+    };
+    tls("cert-file \"c\"; key-file \"k\";", &["6: cluster: missing 'ca-file' entry in 'tls'"]);
+    tls("ca-file \"a\"; key-file \"k\";", &["6: cluster: missing 'cert-file' entry in 'tls'"]);
+    tls("ca-file \"a\"; cert-file \"c\";", &["6: cluster: missing 'key-file' entry in 'tls'"]);
     check("};", "};\ncluster { };", &["8: 'cluster' redefined near 'cluster'"]);
 }
 

@@ -14,6 +14,7 @@
 //! Not here: what any of the parts does.
 
 mod answering;
+mod certificates;
 mod listening;
 mod policy;
 mod reaper;
@@ -30,7 +31,7 @@ use crate::control::status::{self, ClusterStatus};
 use crate::nameserver::{Nameserver, query};
 use crate::notify_out::NotifyOut;
 use crate::replication::configuration::{Configuration, Installed};
-use crate::replication::credentials::{Credentials, CredentialsError, Secret};
+use crate::replication::credentials::CredentialsError;
 use crate::replication::driver::{self, DriverConfig, DriverHandle, Network, Stores};
 use crate::replication::failure::abort_process;
 use crate::replication::replica::Role;
@@ -107,10 +108,15 @@ pub enum StartError {
         source: tls::TlsError,
     },
     /// There are no certificates for the cluster port.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
+    #[error("{position}: {source}")]
+    Credentials {
+        /// Where they are spoken of.
+        position: Position,
+        /// Why not.
+        source: CredentialsError,
+    },
     /// The cluster's secret is too short.
-    #[error("the cluster's secret is too short")]
+    #[error("the cluster has no secret, or one that is too short")]
     Secret,
     /// The user does not exist or cannot be taken on.
     #[error("cannot become user '{user}': {reason}")]
@@ -293,7 +299,11 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         let (handle, directory) = (runtime.handle().clone(), directory.clone());
         let node_id = node_id(&config);
         let open = move || handle.block_on(open(&directory, node_id, first, machine));
-        driver::start(driver_config(&config, sockets.cluster)?, open, Arc::new(abort_process))?
+        let driver_config = driver_config(&config, sockets.cluster)?;
+        if let Some(network) = &driver_config.network {
+            runtime.spawn(certificates::renew(Arc::clone(&network.credentials)));
+        }
+        driver::start(driver_config, open, Arc::new(abort_process))?
     };
 
     let policy = policy::with_observers(&config, &directory, policy::nameserver(&config, &interfaces))?;
@@ -432,9 +442,7 @@ fn driver_config(config: &Config, listener: Option<TcpListener>) -> Result<Drive
         .collect();
     let network = match listener {
         Some(listener) => {
-            let secret = Secret::new(&cluster.secret).ok_or(StartError::Secret)?;
-            let credentials = Arc::new(Credentials::from_secret(node_id, secret)?);
-            Some(Network { listener, credentials })
+            Some(Network { listener, credentials: certificates::credentials(config, cluster)? })
         }
         None => None,
     };

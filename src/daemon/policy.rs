@@ -110,10 +110,9 @@ fn cookies(config: &Config) -> Cookies {
 /// cannot be found from it.
 fn cookie_secret(config: &Config) -> cookies::Secret {
     let mut octets = [0; cookies::SECRET_BYTES];
-    match &config.cluster {
-        Some(cluster) => {
-            let mut mac =
-                Hmac::<Sha256>::new_from_slice(&cluster.secret).expect("HMAC takes keys of any length");
+    match config.cluster.as_ref().and_then(|cluster| cluster.secret.as_ref()) {
+        Some(secret) => {
+            let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
             mac.update(COOKIE_SECRET_LABEL);
             octets.copy_from_slice(&mac.finalize().into_bytes()[..cookies::SECRET_BYTES]);
         }
