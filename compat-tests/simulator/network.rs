@@ -5,9 +5,11 @@
 //!   └─ broken: whatever is under way is gone; each end notices some time later
 //! number 8 ── ...   starts when one end has noticed; the Hello tells the other
 //! ```
+//!
+//! Each direction of a pair has its own delay and can be cut by itself.
 
 use crate::harness::rng::Rng;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use trimaran::replication::{NodeId, message::PeerMessage};
 
 pub(super) struct Packet {
@@ -26,17 +28,45 @@ struct Pair {
     broken: u64,
 }
 
+/// How late messages are, in steps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delay {
+    pub(super) base: u64,
+    /// Up to so much more, evenly.
+    pub(super) jitter: usize,
+    /// In so many of 1000 cases ten times as much.
+    pub(super) tail: usize,
+}
+
+impl Default for Delay {
+    fn default() -> Delay {
+        Delay { base: 1, jitter: 4, tail: 0 }
+    }
+}
+
+impl Delay {
+    fn draw(&self, rng: &mut Rng) -> u64 {
+        let steps = self.base + rng.below(self.jitter + 1) as u64;
+        if self.tail > 0 && rng.below(1000) < self.tail { 10 * steps } else { steps }
+    }
+}
+
+/// One direction of a pair.
+#[derive(Default)]
+struct Link {
+    queue: VecDeque<Packet>,
+    delay: Delay,
+    /// Nothing arrives before.
+    blocked_until: u64,
+}
+
 pub(super) struct Network {
-    links: BTreeMap<(NodeId, NodeId), VecDeque<Packet>>,
+    links: BTreeMap<(NodeId, NodeId), Link>,
     pairs: BTreeMap<(NodeId, NodeId), Pair>,
-    /// Directions in which nothing arrives.
-    blocked: BTreeSet<(NodeId, NodeId)>,
     /// Messages vanish, come twice and overtake each other without the session noticing.
     lossy: bool,
     /// How many of 1000 messages are lost.
     loss: usize,
-    /// Messages under way take 1 to this many steps.
-    delay: u64,
     pub(super) lost: u64,
 }
 
@@ -45,38 +75,39 @@ fn pair_of(a: NodeId, b: NodeId) -> (NodeId, NodeId) {
 }
 
 impl Network {
-    pub(super) fn new(lossy: bool, delay: u64) -> Network {
-        Network {
-            links: BTreeMap::new(),
-            pairs: BTreeMap::new(),
-            blocked: BTreeSet::new(),
-            lossy,
-            loss: if lossy { 50 } else { 1 },
-            delay,
-            lost: 0,
-        }
+    pub(super) fn new(lossy: bool) -> Network {
+        let loss = if lossy { 50 } else { 1 };
+        Network { links: BTreeMap::new(), pairs: BTreeMap::new(), lossy, loss, lost: 0 }
     }
 
     fn pair(&mut self, a: NodeId, b: NodeId) -> &mut Pair {
         self.pairs.entry(pair_of(a, b)).or_default()
     }
 
-    pub(super) fn is_alive(&mut self, a: NodeId, b: NodeId, session: u64) -> bool {
-        session > self.pair(a, b).broken
+    fn link(&mut self, from: NodeId, to: NodeId) -> &mut Link {
+        self.links.entry((from, to)).or_default()
+    }
+
+    fn is_blocked(&self, from: NodeId, to: NodeId, now: u64) -> bool {
+        self.links.get(&(from, to)).is_some_and(|link| link.blocked_until > now)
+    }
+
+    pub(super) fn is_alive(&self, a: NodeId, b: NodeId, session: u64) -> bool {
+        self.pairs.get(&pair_of(a, b)).is_none_or(|pair| session > pair.broken)
     }
 
     /// Whether a new session may be started: the last one is dead, and packets pass in both directions.
-    pub(super) fn can_connect(&mut self, a: NodeId, b: NodeId) -> bool {
+    pub(super) fn can_connect(&mut self, a: NodeId, b: NodeId, now: u64) -> bool {
         let pair = *self.pair(a, b);
-        pair.number == pair.broken && !self.blocked.contains(&(a, b)) && !self.blocked.contains(&(b, a))
+        pair.number == pair.broken && !self.is_blocked(a, b, now) && !self.is_blocked(b, a, now)
     }
 
     /// Starts a session from `from`, which is in it at once: its number.
-    pub(super) fn connect(&mut self, from: NodeId, to: NodeId, now: u64) -> u64 {
+    pub(super) fn connect(&mut self, from: NodeId, to: NodeId, now: u64, rng: &mut Rng) -> u64 {
         let pair = self.pair(from, to);
         pair.number += 1;
         let session = pair.number;
-        self.push(from, to, Packet { session, message: None, due: now + 1 });
+        self.push((from, to), session, None, now, rng);
         session
     }
 
@@ -85,30 +116,44 @@ impl Network {
         pair.broken = pair.number;
     }
 
-    /// From now on everything arrives. Sessions that lost messages silently are ended, as nothing else would
+    /// From now on everything arrives soon. Sessions that lost messages silently are ended, as nothing else would
     /// notice.
-    pub(super) fn heal(&mut self) {
-        self.blocked.clear();
+    pub(super) fn heal(&mut self, now: u64) {
+        for link in self.links.values_mut() {
+            (link.blocked_until, link.delay) = (0, Delay::default());
+            link.queue.iter_mut().for_each(|packet| packet.due = packet.due.min(now));
+        }
         self.loss = 0;
         if std::mem::take(&mut self.lossy) {
             self.pairs.values_mut().for_each(|pair| pair.broken = pair.number);
         }
     }
 
-    pub(super) fn block(&mut self, from: NodeId, to: NodeId) {
-        self.blocked.insert((from, to));
+    /// Nothing passes from `from` to `to` before `until`.
+    pub(super) fn block(&mut self, from: NodeId, to: NodeId, until: u64) {
+        let link = self.link(from, to);
+        link.blocked_until = link.blocked_until.max(until);
     }
 
-    pub(super) fn unblock(&mut self, from: NodeId, to: NodeId) {
-        self.blocked.remove(&(from, to));
+    pub(super) fn set_delay(&mut self, from: NodeId, to: NodeId, delay: Delay) {
+        self.link(from, to).delay = delay;
     }
 
-    pub(super) fn blocked(&self) -> Vec<(NodeId, NodeId)> {
-        self.blocked.iter().copied().collect()
+    pub(super) fn blocked(&self, now: u64) -> Vec<(NodeId, NodeId)> {
+        let blocked = self.links.iter().filter(|(_, link)| link.blocked_until > now);
+        blocked.map(|(ends, _)| *ends).collect()
     }
 
-    pub(super) fn send(&mut self, (from, to): (NodeId, NodeId), packet: Packet, rng: &mut Rng) {
-        if rng.below(1000) < self.loss {
+    /// Sends a message of a session.
+    pub(super) fn send(
+        &mut self,
+        (from, to): (NodeId, NodeId),
+        session: u64,
+        message: PeerMessage,
+        now: u64,
+        rng: &mut Rng,
+    ) {
+        if self.loss > 0 && rng.below(1000) < self.loss {
             self.lost += 1;
             if !self.lossy {
                 // TCP gives up the whole session rather than lose a part of it.
@@ -117,38 +162,36 @@ impl Network {
             return;
         }
         if self.lossy && rng.below(1000) < 20 {
-            let again = Packet { message: packet.message.clone(), ..packet };
-            self.push(from, to, again);
+            self.push((from, to), session, Some(message.clone()), now, rng);
         }
-        self.push(from, to, packet);
+        self.push((from, to), session, Some(message), now, rng);
     }
 
-    pub(super) fn packet(&self, session: u64, message: PeerMessage, now: u64, rng: &mut Rng) -> Packet {
-        let due = now + 1 + rng.below(self.delay.max(1) as usize) as u64;
-        Packet { session, message: Some(message), due }
-    }
-
-    fn push(&mut self, from: NodeId, to: NodeId, mut packet: Packet) {
-        let link = self.links.entry((from, to)).or_default();
-        packet.due = packet.due.max(link.back().map_or(0, |last| last.due));
-        link.push_back(packet);
+    fn push(
+        &mut self,
+        (from, to): (NodeId, NodeId),
+        session: u64,
+        message: Option<PeerMessage>,
+        now: u64,
+        rng: &mut Rng,
+    ) {
+        let link = self.link(from, to);
+        let due = (now + link.delay.draw(rng)).max(link.queue.back().map_or(0, |last| last.due));
+        link.queue.push_back(Packet { session, message, due });
     }
 
     /// The next packet that arrives by `now`, if its session is alive.
     pub(super) fn arrival(&mut self, from: NodeId, to: NodeId, now: u64, rng: &mut Rng) -> Option<Packet> {
-        if self.blocked.contains(&(from, to)) {
-            return None;
-        }
-        let broken = self.pair(from, to).broken;
         let lossy = self.lossy;
-        let link = self.links.get_mut(&(from, to))?;
+        let link = self.links.get_mut(&(from, to)).filter(|link| link.blocked_until <= now)?;
+        let broken = self.pairs.get(&pair_of(from, to)).map_or(0, |pair| pair.broken);
         loop {
-            let front = link.front().filter(|packet| packet.due <= now)?;
+            let front = link.queue.front().filter(|packet| packet.due <= now)?;
             let reorder = lossy && front.message.is_some() && rng.below(1000) < 50;
-            let at = if reorder { rng.below(link.len()) } else { 0 };
+            let at = if reorder { rng.below(link.queue.len()) } else { 0 };
             // A Hello is never overtaken: nothing of a session arrives before it.
-            let at = if link.get(at)?.message.is_none() { 0 } else { at };
-            let packet = link.remove(at)?;
+            let at = if link.queue.get(at)?.message.is_none() { 0 } else { at };
+            let packet = link.queue.remove(at)?;
             if packet.session > broken {
                 return Some(packet);
             }

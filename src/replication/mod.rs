@@ -41,7 +41,7 @@ mod log_writer;
 pub mod message;
 mod payload;
 mod peer;
-mod proposals;
+pub mod proposals;
 pub mod proposer;
 pub mod replica;
 #[cfg(test)]

@@ -42,7 +42,7 @@ struct Entry {
 }
 
 /// All proposals of this node that have no outcome yet.
-pub(super) struct Proposals {
+pub struct Proposals {
     node: NodeId,
     incarnation: u64,
     sequence: u64,
@@ -54,23 +54,18 @@ pub(super) struct Proposals {
 
 impl Proposals {
     /// Starts with none, for entry ids of this incarnation.
-    pub(super) fn new(
-        node: NodeId,
-        incarnation: u64,
-        deadline: Duration,
-        retry_interval: Duration,
-    ) -> Proposals {
+    pub fn new(node: NodeId, incarnation: u64, deadline: Duration, retry_interval: Duration) -> Proposals {
         let (waiting, under_way) = (VecDeque::new(), BTreeMap::new());
         Proposals { node, incarnation, sequence: 0, deadline, retry_interval, waiting, under_way }
     }
 
     /// Takes proposals from the queue.
-    pub(super) fn add(&mut self, queued: impl IntoIterator<Item = Queued>) {
+    pub fn add(&mut self, queued: impl IntoIterator<Item = Queued>) {
         self.waiting.extend(queued);
     }
 
     /// Proposes what is due: entries that may have been lost, then one or more new ones.
-    pub(super) fn propose(
+    pub fn propose(
         &mut self,
         now: Instant,
         time_secs: u64,
@@ -120,7 +115,7 @@ impl Proposals {
 
     /// An entry was applied here: its waiters, if it is one of ours, get their outcomes. `None` = it was dropped
     /// as a repeat, so an entry that still has waiters came too late for the window of entry ids.
-    pub(super) fn applied(&mut self, id: EntryId, outcomes: Option<Vec<Outcome>>) {
+    pub fn applied(&mut self, id: EntryId, outcomes: Option<Vec<Outcome>>) {
         if id.node != self.node || id.incarnation != self.incarnation {
             return;
         }
@@ -132,7 +127,7 @@ impl Proposals {
     }
 
     /// Tells those whose deadline has passed; an entry that nobody waits for is forgotten.
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub fn expire(&mut self, now: Instant) {
         let is_late = |queued: &mut Queued| queued.since + self.deadline <= now;
         while let Some(queued) = self.waiting.pop_front_if(is_late) {
             (queued.proposal.reply)(Outcome::Expired);
@@ -147,7 +142,7 @@ impl Proposals {
     }
 
     /// Tells everybody.
-    pub(super) fn expire_all(&mut self) {
+    pub fn expire_all(&mut self) {
         for queued in self.waiting.drain(..) {
             (queued.proposal.reply)(Outcome::Expired);
         }

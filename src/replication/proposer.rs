@@ -80,12 +80,20 @@ impl Proposer {
 }
 
 /// A proposal in the queue.
-pub(super) struct Queued {
+pub struct Queued {
     pub(super) proposal: Proposal,
     /// About the size of the command.
     pub(super) bytes: usize,
     pub(super) room: Room,
     pub(super) since: Instant,
+}
+
+impl Queued {
+    /// A proposal that came in at `since` through no queue (the simulator has a clock of its own).
+    pub fn unbounded(proposal: Proposal, since: Instant) -> Queued {
+        let bytes = command_bytes(&proposal.command);
+        Queued { proposal, bytes, room: Room { used_bytes: Arc::default(), bytes: 0 }, since }
+    }
 }
 
 /// A share of [`QUEUE_BYTES_MAX`], given back on drop.

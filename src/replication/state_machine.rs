@@ -17,7 +17,7 @@
 //! checkpoint is written (`driver`), how rows are laid out (`store::zones`).
 
 use super::NodeId;
-use super::command::{Batch, Command, LoadId, Outcome, unpack_record};
+use super::command::{Batch, Command, ENTRY_COMMANDS_MAX, LoadId, Outcome, unpack_record};
 use super::configuration::{Configuration, Refusal, Token};
 use super::window::Window;
 use crate::dns::message::Message;
@@ -235,11 +235,9 @@ impl StateMachine {
             return None;
         }
         let mut open: Vec<OpenTransaction> = Vec::new();
-        let outcomes = batch
-            .commands
-            .iter()
-            .map(|command| self.command(log_index, batch.time_secs, command, &mut open))
-            .collect();
+        let commands = zone_ids(log_index).zip(&batch.commands);
+        let outcomes =
+            commands.map(|(id, command)| self.command(id, batch.time_secs, command, &mut open)).collect();
         for OpenTransaction { zone, transaction } in open {
             if let Some((contents, changeset)) = transaction.finish() {
                 self.publish_change(log_index, zone, contents, changeset);
@@ -248,7 +246,7 @@ impl StateMachine {
         Some(outcomes)
     }
 
-    /// `id` names the command for ever: a zone that it creates has this id in the store.
+    /// `id` names the command for ever (`zone_ids`): a zone that it creates has this id in the store.
     fn command(
         &mut self,
         id: u64,
@@ -468,6 +466,15 @@ impl StateMachine {
             journal_floor: changes.journal_floor.into_iter().collect(),
         })
     }
+}
+
+/// One id for each command of the entry at `log_index`, never used again: an entry may create several zones, or the
+/// same one twice.
+fn zone_ids(log_index: u64) -> impl Iterator<Item = u64> {
+    // An entry has fewer commands than that, and the store's 63 bits leave room for 10^14 entries.
+    const COMMANDS: u64 = 1 << 16;
+    const { assert!(ENTRY_COMMANDS_MAX < COMMANDS as usize) };
+    log_index * COMMANDS..
 }
 
 impl HeldZone {

@@ -193,6 +193,10 @@ const WRITE_PEER: &str = "INSERT INTO peer (node_id, store_id) VALUES (?, ?) \
      ON CONFLICT (node_id) DO UPDATE SET store_id = excluded.store_id";
 /// Lets the files grow before the first promise instead of under it: an fsync that also has to record a new
 /// file size takes twice as long.
+///
+/// The checkpoint at its end has another, weightier use: what the log was found to hold may be in the page cache only
+/// (a killed process had not synced it, or syncing had failed, after which no later sync of the WAL writes it again).
+/// Moving the WAL into the database writes and syncs all of it before anybody is told of it.
 const PREALLOCATE: &str = "CREATE TABLE IF NOT EXISTS preallocated (bytes BLOB); \
      INSERT INTO preallocated VALUES (zeroblob(4200000)); DROP TABLE preallocated; PRAGMA wal_checkpoint(PASSIVE)";
 

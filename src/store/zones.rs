@@ -47,7 +47,7 @@ pub struct Checkpoint {
 /// One zone's attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneRow {
-    /// Assigned by the state machine (log index of the command that created it); never used again.
+    /// Assigned by the state machine, from the place of the command that created it in the log; never used again.
     pub id: u64,
     /// Apex.
     pub name: Name,

@@ -110,6 +110,26 @@ fn a_load_that_lacks_records_serves_nothing() {
 }
 
 #[test]
+fn zones_that_one_entry_creates_are_kept_apart() {
+    let mut bench = Bench::loaded();
+    let begin = |node, zone: &str| Command::BeginLoad {
+        load: LoadId { node, nonce: 1 },
+        zone: WireName(name(zone)),
+        file_digest: vec![],
+    };
+    let remove = Command::RemoveZone { zone: WireName(name("example.")) };
+    bench.machine.take_checkpoint();
+    let commands =
+        vec![begin(1, "one."), begin(2, "two."), remove, begin(3, "example."), begin(4, "example.")];
+    assert_eq!(bench.entry(commands), Some(vec![Outcome::Done; 5]));
+    let checkpoint = bench.machine.take_checkpoint().unwrap();
+    let kept: Vec<&Name> = checkpoint.zones.iter().map(|row| &row.name).collect();
+    assert_eq!(kept, [&name("one."), &name("two."), &name("example.")]);
+    assert_eq!(checkpoint.dropped_zones.len(), 2, "the served one, and the load that was superseded");
+    assert!(checkpoint.zones.iter().all(|row| !checkpoint.dropped_zones.contains(&row.id)));
+}
+
+#[test]
 fn an_abandoned_load_makes_room_for_the_next() {
     let mut bench = Bench::new();
     let (records, count) = packed_zone();
