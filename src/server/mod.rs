@@ -11,6 +11,7 @@
 //!
 //! Not here: what a request means (`nameserver`), which addresses to listen on (`config`, `daemon`).
 
+mod gathering;
 pub mod tcp;
 pub mod tls;
 pub mod udp;

@@ -5,13 +5,14 @@
 //!                                                     └ Slow ─► Nameserver::handle ─► now, or later from any thread
 //! ```
 //!
-//! Invariants: a worker never waits for anything but packets; it holds the zone table, the policy and zone versions
-//! for the time of one batch only, so that an idle worker keeps no old version alive; it writes to no memory that
-//! another worker writes to; a response leaves from the address that was asked, since each address has its socket;
-//! addresses come and go without a packet of the others being lost.
+//! Invariants: a worker never waits for anything but packets, under a high load for more of them (`gathering`); it holds
+//! the zone table, the policy and zone versions for the time of one batch only, so that an idle worker keeps no old
+//! version alive; it writes to no memory that another worker writes to; a response leaves from the address that was
+//! asked, since each address has its socket; addresses come and go without a packet of the others being lost.
 //!
 //! Not here: system calls (`udp_batch`), what is answered (`nameserver::query`).
 
+use super::gathering::{self, Gathering};
 use super::udp_batch::{self, BATCH_MAX, Inputs, Output, Watched};
 use crate::clock;
 use crate::dns::Rcode;
@@ -36,6 +37,8 @@ const IDLE_WAIT: Duration = Duration::from_millis(200);
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// What the kernel is asked to hold for a socket; it gives as much as it allows.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// How much later than asked the kernel may end a pause.
+const TIMER_SLACK_NANOS: nix::libc::c_ulong = 1_000;
 const RCODES: usize = 16;
 
 /// What one worker has done. Each field is written by its worker only; the block has cache lines of its own.
@@ -218,6 +221,8 @@ struct Buffers {
 
 impl Worker {
     fn run(self) {
+        // Where the kernel refuses, pauses are longer by its default slack, 50 µs.
+        let _ = nix::sys::prctl::set_timerslack(TIMER_SLACK_NANOS);
         let mut buffers = Buffers {
             inputs: Inputs::default(),
             outputs: udp_batch::outputs(),
@@ -235,18 +240,27 @@ impl Worker {
         let mut watched = Watched::new(listeners.iter().map(|listener| listener.socket.as_fd()));
         // With one socket, receiving is waiting.
         let is_alone = listeners.len() == 1;
+        let mut gathering = Gathering::new(clock::monotonic());
         while !self.stop.load(Ordering::Relaxed) && self.sockets.version.load(Ordering::Relaxed) == version {
             if !is_alone && let Err(error) = watched.wait(IDLE_WAIT) {
                 give_way(&error);
             }
+            let (mut packets, mut is_full) = (0, false);
             for (index, listener) in listeners.iter().enumerate() {
                 if !is_alone && !watched.is_readable(index) {
                     continue;
                 }
                 match buffers.inputs.receive(listener.socket.as_fd()) {
-                    Ok(count) => self.serve(listener, count, buffers),
+                    Ok(count) => {
+                        self.serve(listener, count, buffers);
+                        packets += count;
+                        is_full |= count == BATCH_MAX;
+                    }
                     Err(error) => give_way(&error),
                 }
+            }
+            if packets > 0 && gathering.note(clock::monotonic(), packets, is_full) {
+                std::thread::sleep(gathering::PAUSE);
             }
         }
     }
