@@ -270,7 +270,9 @@ impl StateMachine {
             }
             Command::Barrier => Outcome::Done,
             Command::Reconfigure { configuration, change } => {
-                self.configure(self.configuration.change(*configuration, change, id))
+                // The index of this entry.
+                let log_index = self.applied_index - 1;
+                self.configure(self.configuration.change(*configuration, change, log_index))
             }
             Command::RegisterStore { node, store_id } => {
                 let next = self.configuration.register_store(*node, *store_id);
