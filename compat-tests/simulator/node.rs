@@ -133,13 +133,15 @@ impl Node {
                 false => 1000,
             },
             guards: scenario.guards,
-            ..ReplicaConfig::new(self.id, (1..=scenario.members).collect())
+            ..ReplicaConfig::new(self.id)
         };
         let saved = self.log_disk.open(&scenario.rules);
-        let mut replica = Replica::new(config, saved).expect("the member list is valid and never changes");
         let everybody = (1..=scenario.members).map(|id| (id, SocketAddr::from(([127, 0, 0, 1], id as u16))));
-        let machine = self.zone_disk.restore(Configuration::first(everybody));
+        let first = Configuration::first(everybody);
+        let machine = self.zone_disk.restore(first.clone());
+        let mut replica = Replica::new(config, first, saved).expect("what the disk holds is sound");
         replica.start_applying_at(machine.applied_index());
+        replica.configure(machine.configuration().clone(), machine.applied_index());
         let clock = self.clock.at(now);
         self.process = Some(Process {
             replica,
@@ -273,6 +275,11 @@ impl Process {
             judge.applied(node, index, applied, &batch)?;
             count_zones(&batch, outcomes.as_deref(), stats);
             self.proposals.applied(batch.id, outcomes);
+            if self.machine.configuration().id > self.replica.configuration().id {
+                self.replica.configure(self.machine.configuration().clone(), self.machine.applied_index());
+                // What was handed out from behind the change is void.
+                break;
+            }
         }
         Ok(())
     }

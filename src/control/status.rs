@@ -170,6 +170,8 @@ fn cluster(status: &ClusterStatus) -> Response {
         Role::Leader => "leader",
         Role::Follower => "follower",
         Role::Candidate => "candidate",
+        Role::Learner => "learner",
+        Role::Removed => "removed",
     };
     axum::Json(json!({
         "node": status.node,

@@ -62,8 +62,10 @@ async fn caught_up(mut driver: watch::Receiver<Status>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replication::configuration::Configuration;
     use crate::replication::replica::Role;
     use crate::replication::status::Counters;
+    use std::sync::Arc;
     use std::task::{Context, Poll, Waker};
 
     fn status(ready: bool, log_end: u64, applied_index: u64) -> Status {
@@ -77,6 +79,8 @@ mod tests {
             applied_index,
             compacted_index: 0,
             members: Vec::new(),
+            configuration: Arc::new(Configuration::first([])),
+            settled: true,
             stranger: None,
             counters: Counters::default(),
         }

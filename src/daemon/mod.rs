@@ -34,10 +34,9 @@ use crate::replication::configuration::{Configuration, Installed};
 use crate::replication::credentials::CredentialsError;
 use crate::replication::driver::{self, DriverConfig, DriverHandle, Network, Stores};
 use crate::replication::failure::abort_process;
-use crate::replication::replica::Role;
+use crate::replication::replica::{ReplicaError, Role};
 use crate::replication::state_machine::StateMachine;
 use crate::replication::status::Status;
-use crate::replication::transport::Member;
 use crate::server::{tcp, tls};
 use crate::store::OpenError;
 use crate::store::log::{Founding, LogStore};
@@ -415,7 +414,17 @@ async fn open(
     let configuration = Installed::from(first).encode();
     let founding = Founding { node_id, members: &members, configuration: &configuration };
     let (log, identity, saved) = LogStore::open(directory, Some(founding)).await?;
-    let (mut zones, loaded) = ZoneStore::open(directory).await?;
+    let (mut zones, mut loaded) = ZoneStore::open(directory).await?;
+    if loaded.configuration.is_empty() {
+        // Nothing was ever written: the state begins with what the log began with.
+        let damaged = StartError::Driver(driver::StartError::Replica(ReplicaError::Damaged));
+        let configuration = Installed::decode(&saved.configuration).ok_or(damaged)?.configuration;
+        let (applied_index, compacted_index) = (loaded.applied_index, configuration.base);
+        if applied_index < compacted_index {
+            return Err(driver::StartError::Gap { applied_index, compacted_index }.into());
+        }
+        loaded.configuration = configuration.encode().to_vec();
+    }
     let began = clock::monotonic();
     let machine = restore::state_machine(&mut zones, loaded, machine).await?;
     tracing::info!("zone store read in {:.3} s", began.elapsed().as_secs_f64());
@@ -428,25 +437,14 @@ fn node_id(config: &Config) -> u64 {
 
 fn driver_config(config: &Config, listener: Option<TcpListener>) -> Result<DriverConfig, StartError> {
     let node_id = node_id(config);
-    let Some(cluster) = &config.cluster else {
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        return Ok(DriverConfig::new(node_id, vec![Member { id: node_id, address: nowhere }], None));
-    };
-    let members = cluster
-        .members
-        .iter()
-        .map(|member| Member {
-            id: u64::from(member.id),
-            address: SocketAddr::new(member.address, member.port),
-        })
-        .collect();
+    let Some(cluster) = &config.cluster else { return Ok(DriverConfig::new(node_id, None)) };
     let network = match listener {
         Some(listener) => {
             Some(Network { listener, credentials: certificates::credentials(config, cluster)? })
         }
         None => None,
     };
-    Ok(DriverConfig::new(node_id, members, network))
+    Ok(DriverConfig::new(node_id, network))
 }
 
 fn tokio_listener(listener: TcpListener) -> Result<tokio::net::TcpListener, StartError> {
@@ -461,7 +459,7 @@ fn standing(driver: watch::Receiver<Status>) -> Box<dyn Fn() -> Standing + Send 
         match status.role {
             _ if !status.ready || status.applied_index < status.decided_index => Standing::NotReady,
             Role::Leader => Standing::Leader,
-            Role::Follower | Role::Candidate => Standing::Follower,
+            Role::Follower | Role::Candidate | Role::Learner | Role::Removed => Standing::Follower,
         }
     })
 }

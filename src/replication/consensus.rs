@@ -1,4 +1,4 @@
-//! The consensus core of a cluster of three and more, wrapped in its guards.
+//! The consensus core of a configuration of two and more voters, wrapped in its guards.
 //!
 //! ```text
 //! receive ──fence──> incoming ──gate──> deliver ──guards──> OmniPaxos ──collect──> outgoing ──> take_messages
@@ -38,11 +38,15 @@ const COMPACTION_CHUNK: u64 = 4096;
 const GOSSIP_TICKS: u64 = 10;
 /// Ballots by which a leader moves up at once (each costs a Prepare to every member).
 const OUTRUN_STEPS_MAX: u32 = 16;
+/// The core begins with 1.
+const CAMPAIGN_BALLOT_NUMBER: u32 = 2;
 
 pub(super) struct Consensus {
     core: OmniPaxos<Payload, LogMemory>,
     log: LogMemory,
     config: ReplicaConfig,
+    /// Ascending; the position is the pid, from 1.
+    members: Vec<NodeId>,
     fence: Fence,
     /// The other members, ascending.
     peers: Vec<Peer>,
@@ -70,13 +74,14 @@ impl Consensus {
     /// `members` is sorted; the position in it is the pid.
     pub(super) fn new(
         config: ReplicaConfig,
+        members: Vec<NodeId>,
         log: LogMemory,
         configuration: u32,
     ) -> Result<Consensus, ReplicaError> {
-        let pids = 1..=config.members.len() as u64;
-        let me = config.members.iter().zip(pids.clone()).find(|(node, _)| **node == config.node_id);
+        let pids = 1..=members.len() as u64;
+        let me = members.iter().zip(pids.clone()).find(|(node, _)| **node == config.node_id);
         let (_, me) = me.ok_or(ReplicaError::NotAMember(config.node_id))?;
-        let others = config.members.iter().zip(pids.clone()).filter(|(_, pid)| *pid != me);
+        let others = members.iter().zip(pids.clone()).filter(|(_, pid)| *pid != me);
         let peers = others.map(|(node, pid)| Peer::new(*node, pid)).collect();
         let core = OmniPaxosConfig {
             cluster_config: ClusterConfig {
@@ -100,8 +105,9 @@ impl Consensus {
             promise: core.get_promise(),
             core,
             log,
-            fence: Fence { configuration, members: config.members.len() as u64, me },
+            fence: Fence { configuration, members: members.len() as u64, me },
             config,
+            members,
             peers,
             staged: Vec::new(),
             ready: Vec::new(),
@@ -175,6 +181,9 @@ impl Consensus {
                     self.observe();
                 }
             }
+            Body::HandOver => self.resign(),
+            // Taken by the replica, whatever the configuration.
+            Body::Configuration(_) | Body::Following(_) => self.dropped += 1,
             Body::SyncPart(part) => self.dropped += u64::from(!peer.add_part(part)),
             Body::Core(mut message) => {
                 if let Message::SequencePaxos(message) = &mut message {
@@ -487,6 +496,23 @@ impl Consensus {
         }
     }
 
+    /// Another member, or this one, is to stop leading.
+    pub(super) fn hand_over(&mut self) {
+        match self.leader() {
+            Some(leader) if leader != self.config.node_id => self.ready.push((leader, Body::HandOver)),
+            _ => self.resign(),
+        }
+    }
+
+    /// Makes this node the leader of a configuration that has just begun: nobody has to notice first that there is none.
+    /// A ballot number above the one that every core begins with, so that no other core thinks itself ahead.
+    pub(super) fn campaign(&mut self) {
+        while self.core.get_promise().n < CAMPAIGN_BALLOT_NUMBER {
+            self.core.try_become_leader();
+        }
+        self.observe();
+    }
+
     pub(super) fn role(&self) -> Role {
         match self.core.get_current_leader() {
             Some((pid, true)) if pid == self.fence.me => Role::Leader,
@@ -497,7 +523,7 @@ impl Consensus {
 
     pub(super) fn leader(&self) -> Option<NodeId> {
         let pid = self.core.get_current_leader().filter(|_| self.is_ready())?.0;
-        self.config.members.get(pid as usize - 1).copied()
+        self.members.get(pid as usize - 1).copied()
     }
 
     /// A leader in its accept phase that we are synced with, and the sessions that takes.

@@ -34,8 +34,8 @@ use super::{
     replica::{Replica, ReplicaConfig, ReplicaError},
     session::Priority,
     state_machine::StateMachine,
-    status::{Counters, MemberStatus, Status},
-    transport::{Event, Member, Transport},
+    status::{Counters, Status},
+    transport::{Event, Transport},
     zone_writer::{Pace, ZoneWriter},
 };
 use crate::{
@@ -51,7 +51,10 @@ use std::{
     future::Future,
     net::TcpListener,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -69,9 +72,7 @@ const APPLY_ENTRIES_MAX: usize = 16;
 pub struct DriverConfig {
     /// This node.
     pub node_id: NodeId,
-    /// All members, this node included. One member needs no network.
-    pub members: Vec<Member>,
-    /// How to meet the others; `None` for a single node.
+    /// How to meet the others; `None` for a node that is and stays the only one.
     pub network: Option<Network>,
     /// Length of a tick.
     pub tick_interval: Duration,
@@ -102,11 +103,10 @@ pub struct Network {
 
 impl DriverConfig {
     /// The daemon's settings.
-    pub fn new(node_id: NodeId, members: Vec<Member>, network: Option<Network>) -> DriverConfig {
-        let replica = ReplicaConfig::new(node_id, Vec::new());
+    pub fn new(node_id: NodeId, network: Option<Network>) -> DriverConfig {
+        let replica = ReplicaConfig::new(node_id);
         DriverConfig {
             node_id,
-            members,
             network,
             tick_interval: Duration::from_millis(10),
             election_ticks: replica.election_ticks,
@@ -167,6 +167,7 @@ pub struct DriverHandle {
     status: watch::Receiver<Status>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    hand_over: Arc<AtomicBool>,
 }
 
 impl DriverHandle {
@@ -178,6 +179,11 @@ impl DriverHandle {
     /// This node's view of the cluster, at most a tick old.
     pub fn status(&self) -> &watch::Receiver<Status> {
         &self.status
+    }
+
+    /// To set when the leader, whether that is this node or another, is to let another member lead.
+    pub fn hand_over(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.hand_over)
     }
 
     /// Ends as a crash would: nothing is flushed, nobody is told. Blocks until the directory is free.
@@ -216,6 +222,8 @@ pub fn start<E: From<StartError> + Send + 'static>(
     let (proposer, inbox) = Proposer::new();
     let (stop, stopped) = oneshot::channel();
     let (started, starting) = std::sync::mpsc::channel();
+    let hand_over = Arc::new(AtomicBool::new(false));
+    let wanted = Arc::clone(&hand_over);
     let thread = std::thread::Builder::new().name("driver".into()).spawn(move || {
         let failure = Arc::clone(&on_failure);
         guard("driver", &failure, move || {
@@ -232,7 +240,7 @@ pub fn start<E: From<StartError> + Send + 'static>(
                 }
             };
             runtime.block_on(async {
-                match Driver::new(config, stores, machine, inbox, on_failure).await {
+                match Driver::new(config, stores, machine, inbox, on_failure, wanted).await {
                     Ok((driver, status)) => {
                         let _ = started.send(Ok(status));
                         driver.run(stopped).await
@@ -247,7 +255,9 @@ pub fn start<E: From<StartError> + Send + 'static>(
     });
     let thread = thread.map_err(StartError::Io)?;
     match starting.recv() {
-        Ok(Ok(status)) => Ok(DriverHandle { proposer, status, stop: Some(stop), thread: Some(thread) }),
+        Ok(Ok(status)) => {
+            Ok(DriverHandle { proposer, status, stop: Some(stop), thread: Some(thread), hand_over })
+        }
         Ok(Err(error)) => Err(error),
         Err(_) => Err(StartError::Io(std::io::Error::other("its thread ended before it had started")).into()),
     }
@@ -255,7 +265,8 @@ pub fn start<E: From<StartError> + Send + 'static>(
 
 struct Driver {
     node_id: NodeId,
-    members: Vec<Member>,
+    store_id: u64,
+    hand_over: Arc<AtomicBool>,
     replica: Replica,
     machine: StateMachine,
     transport: Option<Transport>,
@@ -268,6 +279,8 @@ struct Driver {
     counters: Counters,
     /// Store ids seen for the first time, to be remembered.
     new_stores: VecDeque<(NodeId, u64)>,
+    /// The configuration that replica and transport know.
+    followed: Configuration,
     /// There is more to do without waiting.
     again: bool,
     woken: Woken,
@@ -301,43 +314,47 @@ impl Driver {
         machine: StateMachine,
         inbox: Inbox,
         on_failure: OnFailure,
+        hand_over: Arc<AtomicBool>,
     ) -> Result<(Driver, watch::Receiver<Status>), StartError> {
         let Stores { log, identity, saved, mut zones } = stores;
         let now = clock::monotonic();
-        zones.pair(identity.store_id).await?;
+        zones.pair(identity.store_id, &machine.configuration().encode()).await?;
         let (applied_index, compacted_index) = (machine.applied_index(), saved.compacted_index);
         if applied_index < compacted_index {
             return Err(StartError::Gap { applied_index, compacted_index });
         }
-        let ids: Vec<NodeId> = config.members.iter().map(|member| member.id).collect();
         let mut replica = Replica::new(
             ReplicaConfig {
                 election_ticks: config.election_ticks,
                 resend_ticks: config.resend_ticks,
-                ..ReplicaConfig::new(config.node_id, ids.clone())
+                ..ReplicaConfig::new(config.node_id)
             },
+            machine.configuration().clone(),
             saved,
         )?;
         replica.start_applying_at(applied_index);
+        // The zone store may have been written after a change, and the log before it.
+        replica.configure(machine.configuration().clone(), applied_index);
+        let nodes: Vec<NodeId> = replica.configuration().nodes().map(|(id, ..)| id).collect();
         let mut log = LogWriter::new(log);
         let transport = match config.network {
-            None if ids.len() > 1 => return Err(StartError::NoNetwork(ids.len())),
+            None if nodes.len() > 1 => return Err(StartError::NoNetwork(nodes.len())),
             None => None,
             Some(Network { listener, credentials }) => {
                 listener.set_nonblocking(true)?;
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                let known = log.known_stores(ids.iter().copied()).await?;
-                let store_id = identity.store_id;
-                let Configuration { cluster_id, id: configuration, .. } = *machine.configuration();
+                let known = log.known_stores(nodes.iter().copied()).await?;
                 let local = Local {
                     node_id: config.node_id,
-                    store_id,
-                    cluster_id,
-                    configuration,
-                    members: ids,
+                    store_id: identity.store_id,
+                    cluster_id: replica.configuration().cluster_id,
+                    configuration: replica.configuration().id,
+                    members: nodes,
                     credentials,
                 };
-                Some(Transport::new(local, &config.members, known, listener, now))
+                let mut transport = Transport::new(local, known, listener);
+                transport.configure(replica.configuration(), now);
+                Some(transport)
             }
         };
         let pace = Pace {
@@ -349,16 +366,16 @@ impl Driver {
         let mut interval = tokio::time::interval(config.tick_interval);
         // After a stall one tick is enough: the others had their time as well.
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut members = config.members;
-        members.sort_unstable_by_key(|member| member.id);
         let proposals =
             Proposals::new(config.node_id, identity.incarnation, config.deadline, config.retry_interval);
-        let status =
-            view(config.node_id, &members, &replica, &machine, transport.as_ref(), Counters::default());
+        let (counters, node_id) = (Counters::default(), config.node_id);
+        let followed = machine.configuration().clone();
+        let status = Status::of(node_id, &replica, &machine, transport.as_ref(), counters, None);
         let (status, view) = watch::channel(status);
         let driver = Driver {
-            node_id: config.node_id,
-            members,
+            node_id,
+            store_id: identity.store_id,
+            hand_over,
             replica,
             machine,
             transport,
@@ -370,6 +387,7 @@ impl Driver {
             status,
             counters: Counters::default(),
             new_stores: VecDeque::new(),
+            followed,
             again: true,
             woken: Woken::default(),
             messages: Vec::new(),
@@ -477,6 +495,7 @@ impl Driver {
                 Event::NewStore { peer, store_id } => self.new_stores.push_back((peer, store_id)),
                 Event::Up(peer) => self.replica.session_up(peer),
                 Event::Down(peer) => self.replica.session_down(peer),
+                Event::Removed => self.replica.leave(),
                 Event::Message(peer, bytes) => match PeerMessage::decode(&bytes) {
                     Some(message) => self.replica.receive(peer, message),
                     // Something was lost with it: the rest of the session makes no sense.
@@ -492,7 +511,11 @@ impl Driver {
     }
 
     fn tick(&mut self, now: Instant) {
+        self.replica.set_applied(self.machine.applied_index());
         self.replica.tick();
+        if self.hand_over.swap(false, Ordering::Relaxed) {
+            self.replica.hand_over();
+        }
         if let Some(transport) = &mut self.transport {
             transport.tick(now);
             // A dial that was begun has not been polled yet.
@@ -502,7 +525,8 @@ impl Driver {
         self.zones.tick(now, || self.machine.take_checkpoint());
         let counters = Counters { dropped_messages: self.replica.dropped_messages(), ..self.counters };
         let (replica, machine, transport) = (&self.replica, &self.machine, self.transport.as_ref());
-        let seen = view(self.node_id, &self.members, replica, machine, transport, counters);
+        let before = Arc::clone(&self.status.borrow().configuration);
+        let seen = Status::of(self.node_id, replica, machine, transport, counters, Some(&before));
         self.status.send_if_modified(|status| {
             let changed = *status != seen;
             *status = seen;
@@ -537,8 +561,41 @@ impl Driver {
             self.proposals.applied(batch.id, outcomes);
             // The outcome makes room for the next entry.
             self.again = true;
+            if self.follow_configuration()? {
+                // What comes behind it is void.
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// What was applied may have changed who takes part. Says whether another configuration has begun.
+    fn follow_configuration(&mut self) -> Result<bool, Failed> {
+        let configuration = self.machine.configuration();
+        if self.followed == *configuration {
+            return Ok(false);
+        }
+        self.followed = configuration.clone();
+        if let Some(registered) = configuration.store_of(self.node_id).filter(|id| *id != self.store_id) {
+            return Err(Failed::OtherStore { node_id: self.node_id, registered, store_id: self.store_id });
+        }
+        let begins = configuration.id > self.replica.configuration().id;
+        if begins {
+            tracing::info!(
+                "configuration {} of the cluster: members {:?}",
+                configuration.id,
+                configuration.voter_ids()
+            );
+            self.replica.configure(configuration.clone(), self.machine.applied_index());
+            // Another change has to wait until this is done.
+            self.zones.sync_soon();
+        }
+        if let Some(transport) = &mut self.transport
+            && configuration.id >= self.replica.configuration().id
+        {
+            transport.configure(configuration, clock::monotonic());
+        }
+        Ok(begins)
     }
 
     /// Lets go of the directory without a word to anybody.
@@ -565,41 +622,3 @@ impl Driver {
 #[derive(Debug, thiserror::Error)]
 #[error("it sent a message that cannot be read")]
 struct Malformed;
-
-fn view(
-    node_id: NodeId,
-    members: &[Member],
-    replica: &Replica,
-    machine: &StateMachine,
-    transport: Option<&Transport>,
-    counters: Counters,
-) -> Status {
-    let member = |member: &Member| {
-        let itself = member.id == node_id;
-        let trouble = transport.and_then(|transport| transport.trouble(member.id));
-        MemberStatus {
-            id: member.id,
-            address: member.address,
-            connected: itself || transport.is_some_and(|transport| transport.is_connected(member.id)),
-            applied_index: if itself {
-                Some(machine.applied_index())
-            } else {
-                replica.peer_applied(member.id)
-            },
-            trouble: trouble.map(str::to_owned),
-        }
-    };
-    Status {
-        node_id,
-        role: replica.role(),
-        leader: replica.leader(),
-        ready: replica.is_ready(),
-        log_end: replica.log_end(),
-        decided_index: replica.decided_index(),
-        applied_index: machine.applied_index(),
-        compacted_index: replica.compacted_index(),
-        members: members.iter().map(member).collect(),
-        stranger: transport.and_then(Transport::stranger).map(str::to_owned),
-        counters,
-    }
-}

@@ -11,7 +11,6 @@ use super::{
     session::{Priority, Session},
     state_machine::{Limits, StateMachine},
     status::Status,
-    transport::Member,
 };
 use crate::{
     clock,
@@ -32,6 +31,13 @@ use tokio::net::TcpStream;
 
 /// Long enough for anything that is going to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Who is in the first configuration, and where.
+#[derive(Clone, Copy)]
+struct Member {
+    id: NodeId,
+    address: SocketAddr,
+}
 
 /// A member in this process: its directory outlives its driver.
 struct Node {
@@ -72,10 +78,10 @@ impl Node {
         let listener = listener.unwrap_or_else(|| TcpListener::bind(self.address).expect("its own port"));
         let credentials = credentials(self.id, b"the secret of this cluster");
         let network = (members.len() > 1).then_some(Network { listener, credentials });
-        let mut config = DriverConfig::new(self.id, members.to_vec(), network);
+        let mut config = DriverConfig::new(self.id, network);
         change(&mut config);
         let panics: OnFailure = Arc::new(|reason| panic!("{reason}"));
-        let driver = start(config, self.directory.path(), panics).await.expect("a node that starts");
+        let driver = start(config, members, self.directory.path(), panics).await.expect("a node that starts");
         self.driver = Some(driver);
     }
 }
@@ -85,11 +91,11 @@ fn credentials(id: NodeId, secret: &[u8]) -> Arc<Credentials> {
     Arc::new(Credentials::from_secret(id, secret).expect("certificates"))
 }
 
-async fn open(directory: &Path, config: &DriverConfig) -> (Stores, StateMachine) {
-    let ids: Vec<NodeId> = config.members.iter().map(|member| member.id).collect();
-    let first = Configuration::first(config.members.iter().map(|member| (member.id, member.address)));
+async fn open(directory: &Path, node_id: NodeId, members: &[Member]) -> (Stores, StateMachine) {
+    let ids: Vec<NodeId> = members.iter().map(|member| member.id).collect();
+    let first = Configuration::first(members.iter().map(|member| (member.id, member.address)));
     let configuration = Installed::from(first.clone()).encode();
-    let founding = Founding { node_id: config.node_id, members: &ids, configuration: &configuration };
+    let founding = Founding { node_id, members: &ids, configuration: &configuration };
     let (log, identity, saved) = LogStore::open(directory, Some(founding)).await.expect("log store");
     let (zones, loaded) = ZoneStore::open(directory).await.expect("zone store");
     let mut machine = StateMachine::new(Zones::default(), first, Limits::default(), Box::new(|_| {}));
@@ -99,10 +105,11 @@ async fn open(directory: &Path, config: &DriverConfig) -> (Stores, StateMachine)
 
 async fn start(
     config: DriverConfig,
+    members: &[Member],
     directory: &Path,
     on_failure: OnFailure,
 ) -> Result<DriverHandle, StartError> {
-    let (stores, machine) = open(directory, &config).await;
+    let (stores, machine) = open(directory, config.node_id, members).await;
     driver::start(config, move || Ok((stores, machine)), on_failure)
 }
 
@@ -293,8 +300,8 @@ async fn a_stopping_node_lets_its_waiters_know() {
 async fn a_log_entry_that_cannot_be_read_stops_the_node() {
     let (nodes, members) = cluster(&[1]);
     let directory = nodes[0].directory.path();
-    let config = || DriverConfig::new(1, members.clone(), None);
-    let (mut stores, machine) = open(directory, &config()).await;
+    let config = || DriverConfig::new(1, None);
+    let (mut stores, machine) = open(directory, 1, &members).await;
     let damaged = LogOp::Append { from: 0, entries: vec![Arc::from(&b"\xff"[..])] };
     stores.saved.apply(&damaged);
     stores.log.commit(vec![damaged]).await.expect("commit");
@@ -311,8 +318,8 @@ async fn a_log_entry_that_cannot_be_read_stops_the_node() {
 async fn a_wiped_zone_store_is_noticed_at_the_start() {
     let (nodes, members) = cluster(&[1]);
     let directory = nodes[0].directory.path();
-    let config = DriverConfig::new(1, members, None);
-    let (mut stores, machine) = open(directory, &config).await;
+    let config = DriverConfig::new(1, None);
+    let (mut stores, machine) = open(directory, 1, &members).await;
     stores.saved.apply(&LogOp::Compact(5));
     let refused = driver::start::<StartError>(config, move || Ok((stores, machine)), Arc::new(|_| {}));
     let Err(StartError::Gap { applied_index: 0, compacted_index: 5 }) = refused else {

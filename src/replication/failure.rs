@@ -20,6 +20,19 @@ pub enum Failed {
         /// Oldest entry.
         compacted_index: u64,
     },
+    /// The log says that this node works on another directory than this one.
+    #[error(
+        "node {node_id} is registered with the store {registered:016x}, this directory holds the store {store_id:016x}: it was \
+         wiped or replaced, and its promises are lost; replace the node with 'trimaran cluster replace {node_id}'"
+    )]
+    OtherStore {
+        /// This node.
+        node_id: u64,
+        /// In the configuration.
+        registered: u64,
+        /// In the directory.
+        store_id: u64,
+    },
     /// Another thread has reported why.
     #[error("another part of the node has failed")]
     Reported,

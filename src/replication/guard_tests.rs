@@ -5,7 +5,7 @@
 use super::{
     NodeId,
     guards::Guards,
-    lockstep::{Letter, Lockstep, entry, texts},
+    lockstep::{Letter, Lockstep, entry, first, texts},
     log_memory::LogMemory,
     message::{Body, PeerMessage},
     payload::Payload,
@@ -47,7 +47,7 @@ fn repeated_promise(guards: Guards) -> (Vec<String>, Vec<String>) {
     let follower = cluster.followers()[0];
     cluster.propose(leader, "before");
     cluster.settle();
-    cluster.replica(follower).session_up(leader);
+    cluster.half_connect(follower, leader);
     let mut lost = 0;
     while lost == 0 {
         cluster.round(&mut |letter| {
@@ -310,11 +310,10 @@ fn d6_the_chain_of_a_configuration_error_ends() {
     let Err(refused) = refused else { panic!("an empty member list is refused") };
     assert_eq!(chain_length(&refused), 100, "the defect is gone from the core");
 
-    let mut config = ReplicaConfig::new(1, vec![1, 2, 3]);
+    let mut config = ReplicaConfig::new(1);
     config.election_ticks = 0;
-    let Err(refused) = super::replica::Replica::new(config, LogState::default()) else {
-        panic!("a round of no ticks is refused")
-    };
+    let refused = super::replica::Replica::new(config, first(&[1, 2, 3]), LogState::default());
+    let Err(refused) = refused else { panic!("a round of no ticks is refused") };
     assert!(matches!(refused, ReplicaError::Core(_)), "{refused}");
     assert_eq!(chain_length(&refused), 1);
 }

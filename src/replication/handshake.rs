@@ -12,6 +12,8 @@
 //! 8446 §7.5): it is good for this one connection only, and for nobody in the middle of two. Each verdict says what
 //! its sender thinks of the other's hello, so that both logs can name the reason. The listener speaks first: a dialer
 //! whose certificate is refused reads the alert before it has sent anything that would reset the connection.
+//! A node that is not known here but works under a newer configuration is let in: this node has been away. One that is not
+//! known and works under an older one is told so, and knows that it has been removed.
 //! All messages are of fixed length: nobody can make us take memory here.
 //!
 //! Not here: certificates ([`super::credentials`]), what follows ([`super::session`]).
@@ -52,7 +54,7 @@ pub struct Local {
     pub cluster_id: u64,
     /// The configuration it votes under.
     pub configuration: u32,
-    /// All members, this node included.
+    /// Everybody in that, this node included: voters and learners.
     pub members: Vec<NodeId>,
     /// Its keys and certificates.
     pub credentials: Arc<Credentials>,
@@ -137,6 +139,9 @@ pub enum Refusal {
     /// Of its hello.
     #[error("{0}")]
     Verdict(Verdict),
+    /// This node works under an older configuration, and the other's does not name it.
+    #[error("this node has been removed from the cluster")]
+    Removed,
     /// Of ours.
     #[error("it refuses this node: {0}")]
     Refused(Verdict),
@@ -194,7 +199,7 @@ impl std::fmt::Display for Verdict {
             }
             Verdict::Store => {
                 "the directory of this known member was wiped or replaced, its promises are lost and it must not \
-                 vote again: put the old directory back, or replace the member by one with a new node-id"
+                 vote again: put the old directory back, or replace the member with 'trimaran cluster replace'"
             }
             Verdict::Misdirected => "the address belongs to another member",
             Verdict::Certificate => "the certificate is not for that node-id",
@@ -379,6 +384,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Greeting<'_, S> {
         match (verdict, said) {
             (Verdict::Welcome, Verdict::Welcome) => {}
             (Verdict::Secret, _) => return Err(Refusal::Secret),
+            (Verdict::Welcome, Verdict::UnknownNode) if theirs.configuration > local.configuration => {
+                return Err(Refusal::Removed);
+            }
             (Verdict::Welcome, said) => return Err(Refusal::Refused(said)),
             (verdict, _) => return Err(Refusal::Verdict(verdict)),
         }
@@ -410,7 +418,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Greeting<'_, S> {
             Verdict::Certificate
         } else if theirs.cluster_id != local.cluster_id {
             Verdict::Cluster
-        } else if !local.members.contains(&theirs.node_id) {
+        } else if !local.members.contains(&theirs.node_id) && theirs.configuration <= local.configuration {
             Verdict::UnknownNode
         } else if !in_place {
             Verdict::Misdirected

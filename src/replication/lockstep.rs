@@ -4,8 +4,9 @@
 
 use super::{
     NodeId,
+    configuration::{Configuration, Installed},
     guards::Guards,
-    message::PeerMessage,
+    message::{Body, PeerMessage},
     replica::{Replica, ReplicaConfig, Role},
 };
 use crate::store::log::{EntryBytes, LogOp, LogState};
@@ -27,6 +28,8 @@ pub(super) struct Member {
     in_flight: Option<Vec<LogOp>>,
     /// Writes stay in flight until `persist`.
     pub(super) slow_disk: bool,
+    /// As of what it applied.
+    configuration: Configuration,
     /// Everything handed out since the start of the process.
     pub(super) applied: Vec<(u64, EntryBytes)>,
 }
@@ -39,15 +42,48 @@ pub(super) struct Lockstep {
     /// Members to whom much waits to be sent.
     pub(super) full: Vec<NodeId>,
     guards: Guards,
+    /// Who is in the first configuration.
+    founders: Vec<NodeId>,
 }
 
 pub(super) fn entry(text: &str) -> EntryBytes {
     text.as_bytes().into()
 }
 
+/// The first configuration of a cluster.
+pub(super) fn first(nodes: &[NodeId]) -> Configuration {
+    Configuration::first(nodes.iter().map(|node| (*node, ([192, 0, 2, *node as u8], 53).into())))
+}
+
 /// Entries as text, for comparison.
 pub(super) fn texts(entries: &[(u64, EntryBytes)]) -> Vec<String> {
     entries.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect()
+}
+
+impl Member {
+    /// An entry "voters 1 2 3" changes the configuration.
+    fn apply(&mut self) {
+        loop {
+            let decided = self.replica.take_decided(usize::MAX);
+            if decided.is_empty() {
+                return;
+            }
+            for (index, bytes) in decided {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                self.applied.push((index, bytes));
+                let Some(voters) = text.strip_prefix("voters ") else { continue };
+                let voters: Vec<NodeId> = voters.split(' ').map(|id| id.parse().expect("an id")).collect();
+                let (id, base) = (self.configuration.id + 1, index + 1);
+                self.configuration =
+                    Configuration { id, base, cluster_id: self.configuration.cluster_id, ..first(&voters) };
+                if id > self.replica.configuration().id {
+                    self.replica.configure(self.configuration.clone(), base);
+                    // What was handed out from behind it is void.
+                    break;
+                }
+            }
+        }
+    }
 }
 
 impl Lockstep {
@@ -58,6 +94,7 @@ impl Lockstep {
             away: Vec::new(),
             full: Vec::new(),
             guards,
+            founders: nodes.to_vec(),
         };
         for node in nodes {
             let member = lockstep.start(*node, nodes, LogState::default());
@@ -79,18 +116,19 @@ impl Lockstep {
     }
 
     fn start(&self, node: NodeId, nodes: &[NodeId], disk: LogState) -> Member {
-        let mut config = ReplicaConfig::new(node, nodes.to_vec());
+        let mut config = ReplicaConfig::new(node);
         config.resend_ticks = 30;
         config.held_bytes_max = 1 << 20;
         config.sync_part_bytes = SYNC_PART_BYTES;
         config.guards = self.guards;
-        let replica = Replica::new(config, disk.clone()).expect("a valid member list");
-        Member { replica, disk, in_flight: None, slow_disk: false, applied: Vec::new() }
+        let replica = Replica::new(config, first(nodes), disk.clone()).expect("a sound disk");
+        let configuration = first(nodes);
+        Member { replica, disk, in_flight: None, slow_disk: false, configuration, applied: Vec::new() }
     }
 
     /// Starts `node` again from `disk`.
     pub(super) fn restart(&mut self, node: NodeId, disk: LogState) {
-        let nodes: Vec<NodeId> = self.members.keys().copied().collect();
+        let nodes = self.founders.clone();
         let member = self.start(node, &nodes, disk);
         self.members.insert(node, member);
         self.connect(node);
@@ -104,6 +142,32 @@ impl Lockstep {
             self.replica(node).session_up(other);
             self.replica(other).session_up(node);
         }
+    }
+
+    /// A session of which only `node` knows: as if the other end had said what it works under, and no more.
+    pub(super) fn half_connect(&mut self, node: NodeId, other: NodeId) {
+        let replica = &self.members[&other].replica;
+        let installed = Installed::from(replica.configuration().clone());
+        let message = PeerMessage {
+            configuration: installed.configuration.id,
+            body: Body::Configuration(Box::new(installed)),
+        };
+        self.replica(node).session_up(other);
+        self.replica(node).receive(other, message);
+    }
+
+    /// `node` hears of the current configuration of `other` as a learner does: with all entries below its base.
+    pub(super) fn admit(&mut self, node: NodeId, other: NodeId) {
+        let configuration = self.members[&other].configuration.clone();
+        let base = configuration.base;
+        let applied =
+            self.members[&other].applied.iter().filter(|(index, _)| *index < base).cloned().collect();
+        let nodes = self.founders.clone();
+        let mut member = self.start(node, &nodes, LogState::default());
+        member.replica.configure(configuration.clone(), base);
+        (member.configuration, member.applied) = (configuration, applied);
+        self.members.insert(node, member);
+        self.connect(node);
     }
 
     pub(super) fn member(&mut self, node: NodeId) -> &mut Member {
@@ -141,7 +205,7 @@ impl Lockstep {
             member.in_flight = Some(ops);
         }
         let slow = member.slow_disk;
-        member.applied.extend(member.replica.take_decided(usize::MAX));
+        member.apply();
         self.wire.extend(messages.into_iter().map(|(to, message)| Letter { from: node, to, message }));
         if !slow {
             self.persist(node);

@@ -43,6 +43,12 @@ struct OnDisk {
 impl Recorder {
     fn record(&mut self, op: LogOp) {
         self.state.apply(&op);
+        if let LogOp::Configure { base, .. } = &op {
+            // What the disk holds from there on is void.
+            let void = |disk: &mut OnDisk| *disk = OnDisk { accepted: None, end: disk.end.min(*base) };
+            void(&mut self.on_disk);
+            self.in_flight.iter_mut().for_each(void);
+        }
         match (self.ops.last_mut(), op) {
             (_, LogOp::Decided(_)) => self.decided_moved = true,
             (Some(LogOp::Append { from, entries }), LogOp::Append { from: next, entries: more })

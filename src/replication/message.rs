@@ -3,14 +3,14 @@
 //! Every message carries the configuration it belongs to: the core's own messages do not, and a message of
 //! another membership must never reach it. Encoding is postcard, without a length: the transport frames.
 
-use super::payload::Payload;
+use super::{configuration::Installed, payload::Payload};
 use omnipaxos::messages::{Message, sequence_paxos::PaxosMsg};
 use serde::{Deserialize, Serialize};
 
 /// A message between replicas. The transport sees only bytes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PeerMessage {
-    /// Fences messages of another membership (a digest of the member list).
+    /// The id of the sender's configuration: fences messages of another one.
     pub(super) configuration: u32,
     pub(super) body: Body,
 }
@@ -26,6 +26,12 @@ pub(super) enum Body {
     DurableApplied(u64),
     /// The leader asks the receiver to take over.
     TakeOver,
+    /// The receiver, if it leads, is asked to let another member lead.
+    HandOver,
+    /// What the sender works under from here on: the first message of a session, and the first after a change.
+    Configuration(Box<Installed>),
+    /// The sender does not vote; it has applied everything below this index.
+    Following(u64),
 }
 
 impl PeerMessage {
@@ -70,6 +76,9 @@ impl PeerMessage {
             Body::SyncPart(_) => "SyncPart",
             Body::DurableApplied(_) => "DurableApplied",
             Body::TakeOver => "TakeOver",
+            Body::HandOver => "HandOver",
+            Body::Configuration(_) => "Configuration",
+            Body::Following(_) => "Following",
         }
     }
 }

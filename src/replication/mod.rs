@@ -16,12 +16,17 @@
 //!
 //! Not here: who may propose what (`nameserver`), SQL (`store`), where a zone file comes from (`daemon`).
 //!
-//! Caveats: the member list is fixed for the life of a directory; a member that is away keeps the others' logs
-//! from being compacted; a node that lost its directory cannot come back under its old node id.
+//! Who takes part is part of the state (`configuration`): the replica begins a new consensus on the same log with every
+//! change of voters.
+//!
+//! Caveats: a member that is away keeps the others' logs from being compacted; a node that lost its directory cannot come
+//! back under its old node id.
 
 pub mod channel;
 pub mod command;
 pub mod configuration;
+#[cfg(test)]
+mod configuration_tests;
 mod consensus;
 pub mod credentials;
 mod disk_watch;

@@ -21,19 +21,37 @@
 //! Not here: sockets (`transport`), disk (`store::log`), retries and deadlines (`driver`), what entries mean
 //! (`state_machine`).
 //!
-//! Caveats: compaction waits for every member, so a member that is away keeps the log growing; a member list
-//! cannot be changed.
+//! A change of the configuration ([`Replica::configure`]) ends the consensus and begins another one on the same log;
+//! nodes tell each other what they work under ([`Body::Configuration`]), first of all in a session and whenever it
+//! changes, and talk consensus only with those who work under the same:
+//!
+//! ```text
+//! A applies the change: under 5 ──Configuration(5)──► B, under 4: drops what is of 5 until it has changed as well
+//! A hears B's Configuration(5): their session in 5 begins    ◄──Configuration(5)── B applies the change
+//! B was away: its log reaches the base under the same ballot: decided (sealed). Otherwise: base, with a gap below
+//! ```
+//!
+//! Caveats: compaction waits for every member, so a member that is away keeps the log growing.
 
-use super::{NodeId, consensus::Consensus, guards::Guards, log_memory::LogMemory, message::PeerMessage};
+use super::{
+    NodeId,
+    configuration::{Configuration, Installed},
+    consensus::Consensus,
+    guards::Guards,
+    log_memory::LogMemory,
+    message::{Body, PeerMessage},
+};
 use crate::store::log::{Ballot, EntryBytes, LogOp, LogState};
+use std::collections::BTreeMap;
+
+/// What a node that does not vote has applied is told at most this often.
+const FOLLOWING_TICKS: u64 = 10;
 
 /// Who this replica is.
 #[derive(Clone, Debug)]
 pub struct ReplicaConfig {
     /// This node.
     pub node_id: NodeId,
-    /// All members, this node included, in any order; 1, 3, 5 or 7.
-    pub members: Vec<NodeId>,
     /// Ticks of an election round (a tick is 10 ms in the daemon). Must exceed the worst round trip.
     pub election_ticks: u64,
     /// Ticks after which unanswered messages are sent again.
@@ -49,10 +67,9 @@ pub struct ReplicaConfig {
 
 impl ReplicaConfig {
     /// The daemon's settings: rounds of 100 ms at 10 ms a tick, and 16 MiB of held proposals.
-    pub fn new(node_id: NodeId, members: Vec<NodeId>) -> ReplicaConfig {
+    pub fn new(node_id: NodeId) -> ReplicaConfig {
         ReplicaConfig {
             node_id,
-            members,
             election_ticks: 10,
             resend_ticks: 100,
             held_bytes_max: 16 << 20,
@@ -65,18 +82,12 @@ impl ReplicaConfig {
 /// Why a replica cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplicaError {
-    /// Even numbers add a vote without adding a failure that can be survived.
-    #[error("a cluster has 1, 3, 5 or 7 members, not {0}")]
-    MemberCount(usize),
-    /// This node is missing from the list.
+    /// The stored configuration cannot be read, or the stored promises belong to another one.
+    #[error("the configuration in log.sqlite is damaged")]
+    Damaged,
+    /// Must not happen: the node was looked up before.
     #[error("node {0} is not among the members")]
     NotAMember(NodeId),
-    /// A node id occurs twice.
-    #[error("node {0} is listed as a member twice")]
-    ListedTwice(NodeId),
-    /// The stored promises belong to another member list.
-    #[error("the log in this directory was written by a cluster with other members")]
-    OtherMembers,
     /// The consensus core refused its configuration.
     #[error("consensus core: {0}")]
     Core(String),
@@ -88,6 +99,8 @@ pub enum ReplicaError {
 ///   Candidate ──promised and synced──> Follower
 ///     │   ^─────── new ballot ────────────┘
 ///     └──a majority promised──> Leader ──higher ballot──> Candidate
+///
+///   Learner ──promoted──> Candidate        any ──removed──> Removed
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -97,70 +110,215 @@ pub enum Role {
     Follower,
     /// Anything in between: electing, preparing, recovering.
     Candidate,
+    /// Follows without a vote: on its way into the cluster.
+    Learner,
+    /// Has been taken out of the cluster: it neither votes nor serves.
+    Removed,
 }
 
-/// One member's consensus state.
+/// What a node is in its configuration.
+enum Seat {
+    /// The only voter: what is durable is decided.
+    Alone,
+    /// One of several.
+    Voting(Box<Consensus>),
+    /// The configuration is over and everything below the base of the next is decided here; it is being applied.
+    Sealed,
+    /// On its way into the cluster.
+    Learner,
+    /// Out of it.
+    Removed,
+}
+
+/// A configuration that others work under already.
+struct Newer {
+    installed: Installed,
+    /// The tick at which it was heard of.
+    since: u64,
+}
+
+/// One node's consensus state.
 pub struct Replica {
+    config: ReplicaConfig,
     log: LogMemory,
-    /// `None` = the only member: what is durable is decided.
-    consensus: Option<Consensus>,
-    node_id: NodeId,
-    held_bytes_max: usize,
+    installed: Installed,
+    seat: Seat,
+    /// Who is connected, and the configuration that it last said to work under.
+    sessions: BTreeMap<NodeId, Option<u32>>,
+    /// Messages of the replica itself, which wait for nothing.
+    ready: Vec<(NodeId, Body)>,
+    newer: Option<Newer>,
+    /// What nodes without a vote said to have applied.
+    following: BTreeMap<NodeId, u64>,
+    ticks: u64,
+    applied: u64,
+    told_applied: Option<u64>,
+    durable_applied: u64,
+    /// Of the configurations before.
+    epochs_before: u64,
+    dropped_before: u64,
     /// Next index to hand out.
     apply_next: u64,
 }
 
 impl Replica {
-    /// Starts from what the disk holds. A single member needs no consensus: decided = durable.
+    /// Starts from what the disk holds: under the configuration there, or under `first` if there is none.
     ///
     /// # Errors
-    /// A member list that cannot be, or one other than the log was written under.
-    pub fn new(mut config: ReplicaConfig, saved: LogState) -> Result<Replica, ReplicaError> {
-        config.members.sort_unstable();
-        if let [twice, _] = config.members.windows(2).find(|pair| pair[0] == pair[1]).unwrap_or(&[]) {
-            return Err(ReplicaError::ListedTwice(*twice));
-        }
-        if !config.members.contains(&config.node_id) {
-            return Err(ReplicaError::NotAMember(config.node_id));
-        }
-        if !matches!(config.members.len(), 1 | 3 | 5 | 7) {
-            return Err(ReplicaError::MemberCount(config.members.len()));
-        }
-        let configuration = configuration_of(&config.members);
-        let ballots = [saved.promise, saved.accepted];
-        if ballots.iter().flatten().any(|ballot| ballot.configuration != configuration) {
-            return Err(ReplicaError::OtherMembers);
-        }
-        let alone = config.members.len() == 1;
-        let log = LogMemory::new(saved);
-        let (node_id, held_bytes_max) = (config.node_id, config.held_bytes_max);
-        let consensus = if alone {
-            start_alone(&log, configuration);
-            None
-        } else {
-            Some(Consensus::new(config, log.clone(), configuration)?)
+    /// The configuration is damaged.
+    pub fn new(
+        config: ReplicaConfig,
+        first: Configuration,
+        saved: LogState,
+    ) -> Result<Replica, ReplicaError> {
+        let installed = match saved.configuration.is_empty() {
+            true => Installed::from(first),
+            false => Installed::decode(&saved.configuration).ok_or(ReplicaError::Damaged)?,
         };
-        Ok(Replica { log, consensus, node_id, held_bytes_max, apply_next: 0 })
+        let id = installed.configuration.id;
+        let ballots = [saved.promise, saved.accepted];
+        if ballots.iter().flatten().any(|ballot| ballot.configuration != id) {
+            return Err(ReplicaError::Damaged);
+        }
+        let log = LogMemory::new(saved);
+        let seat = take_seat(&config, &installed.configuration, &log)?;
+        Ok(Replica {
+            config,
+            log,
+            installed,
+            seat,
+            sessions: BTreeMap::new(),
+            ready: Vec::new(),
+            newer: None,
+            following: BTreeMap::new(),
+            ticks: 0,
+            applied: 0,
+            told_applied: None,
+            durable_applied: 0,
+            epochs_before: 0,
+            dropped_before: 0,
+            apply_next: 0,
+        })
+    }
+
+    fn consensus(&self) -> Option<&Consensus> {
+        match &self.seat {
+            Seat::Voting(consensus) => Some(consensus),
+            Seat::Alone | Seat::Sealed | Seat::Learner | Seat::Removed => None,
+        }
+    }
+
+    fn consensus_mut(&mut self) -> Option<&mut Consensus> {
+        match &mut self.seat {
+            Seat::Voting(consensus) => Some(consensus),
+            Seat::Alone | Seat::Sealed | Seat::Learner | Seat::Removed => None,
+        }
+    }
+
+    /// The configuration that this replica works under.
+    pub fn configuration(&self) -> &Configuration {
+        &self.installed.configuration
+    }
+
+    /// Ends the consensus and begins that of `configuration`, whose change has just been applied: everything below its
+    /// base is in the zones, which hold what is below `applied_index`. Entries at the base and above that were handed
+    /// out before are void. What was proposed and is not applied may be lost: `leadership_epoch` changes.
+    ///
+    /// # Panics
+    /// If the core refuses the configuration, which it checked when the node started.
+    pub fn configure(&mut self, configuration: Configuration, applied_index: u64) {
+        if configuration.id <= self.installed.configuration.id {
+            return;
+        }
+        self.apply_next = applied_index;
+        let heard = self.newer.as_ref().map(|newer| &newer.installed);
+        let heard = heard.filter(|heard| heard.configuration.id == configuration.id);
+        let decided_in = match (&self.seat, heard) {
+            (Seat::Voting(_), _) if configuration.id == self.installed.configuration.id + 1 => {
+                self.log.accepted()
+            }
+            (_, Some(heard)) => heard.decided_in,
+            _ => None,
+        };
+        let led = self.leader();
+        self.install(Installed { configuration, decided_in });
+        let voters = self.installed.configuration.voter_ids();
+        let heir = led.filter(|leader| voters.contains(leader)).or(voters.first().copied());
+        if heir == Some(self.config.node_id)
+            && let Some(consensus) = self.consensus_mut()
+        {
+            consensus.campaign();
+        }
+    }
+
+    /// Works under `installed` from here on. A log that ends below its base begins there, with a gap below.
+    fn install(&mut self, installed: Installed) {
+        self.epochs_before = self.leadership_epoch() + 1;
+        self.dropped_before = self.dropped_messages();
+        let base = installed.configuration.base;
+        self.log.record(LogOp::Configure { base, configuration: installed.encode() });
+        self.installed = installed;
+        let configuration = &self.installed.configuration;
+        self.seat =
+            take_seat(&self.config, configuration, &self.log).expect("the core takes two voters and more");
+        let id = configuration.id;
+        self.following.retain(|node, _| configuration.is_learner(*node));
+        self.newer = self.newer.take().filter(|newer| newer.installed.configuration.id > id);
+        let sessions: Vec<_> = self.sessions.iter().map(|(peer, theirs)| (*peer, *theirs)).collect();
+        for (peer, theirs) in sessions {
+            self.announce(peer);
+            if theirs == Some(id) {
+                self.meet(peer);
+            }
+        }
+        let durable_applied = self.durable_applied;
+        self.told_applied = None;
+        if let Some(consensus) = self.consensus_mut() {
+            consensus.set_durable_applied(durable_applied);
+        }
+    }
+
+    fn announce(&mut self, peer: NodeId) {
+        self.ready.push((peer, Body::Configuration(Box::new(self.installed.clone()))));
+    }
+
+    /// The session with `peer` in this configuration begins.
+    fn meet(&mut self, peer: NodeId) {
+        if let Some(consensus) = self.consensus_mut() {
+            consensus.session_up(peer);
+        }
+    }
+
+    /// This node has been told by one that knows better that it is no longer part of the cluster.
+    pub fn leave(&mut self) {
+        self.epochs_before = self.leadership_epoch() + 1;
+        self.seat = Seat::Removed;
     }
 
     /// A tick of the logical clock.
     pub fn tick(&mut self) {
-        if let Some(consensus) = &mut self.consensus {
+        self.ticks += 1;
+        if let Some(consensus) = self.consensus_mut() {
             consensus.tick();
         }
+        self.follow_newer();
+        self.tell_following();
     }
 
     /// A new session with `peer` is up: everything of the one before is void. Both ends call it, before any
     /// message of the session.
     pub fn session_up(&mut self, peer: NodeId) {
-        if let Some(consensus) = &mut self.consensus {
-            consensus.session_up(peer);
-        }
+        self.session_down(peer);
+        self.sessions.insert(peer, None);
+        self.announce(peer);
+        self.told_applied = None;
     }
 
     /// The session ended; messages to the peer are dropped until the next one.
     pub fn session_down(&mut self, peer: NodeId) {
-        if let Some(consensus) = &mut self.consensus {
+        self.sessions.remove(&peer);
+        self.ready.retain(|(to, _)| *to != peer);
+        if let Some(consensus) = self.consensus_mut() {
             consensus.session_down(peer);
         }
     }
@@ -168,18 +326,97 @@ impl Replica {
     /// A message of the current session with the authenticated `peer`. Anything that does not belong here is
     /// dropped and counted.
     pub fn receive(&mut self, peer: NodeId, message: PeerMessage) {
-        if let Some(consensus) = &mut self.consensus {
-            consensus.receive(peer, message);
+        let id = self.installed.configuration.id;
+        let Some(theirs) = self.sessions.get(&peer).copied() else {
+            self.dropped_before += 1;
+            return;
+        };
+        match message.body {
+            Body::Configuration(installed) => self.heard(peer, theirs, *installed),
+            Body::Following(index) if self.installed.configuration.is_learner(peer) => {
+                self.following.insert(peer, index);
+            }
+            // On its way when one of the two changed.
+            _ if message.configuration != id || theirs != Some(id) => self.dropped_before += 1,
+            _ => {
+                if let Some(consensus) = self.consensus_mut() {
+                    consensus.receive(peer, message);
+                }
+            }
         }
+    }
+
+    fn heard(&mut self, peer: NodeId, before: Option<u32>, theirs: Installed) {
+        let ours = &self.installed.configuration;
+        let id = theirs.configuration.id;
+        if theirs.configuration.cluster_id != ours.cluster_id || before.is_some_and(|before| id <= before) {
+            self.dropped_before += 1;
+            return;
+        }
+        self.sessions.insert(peer, Some(id));
+        if id == ours.id {
+            self.meet(peer);
+        } else if id > ours.id {
+            let known = self.newer.as_ref().map_or(0, |newer| newer.installed.configuration.id);
+            let proves = |newer: &Newer| newer.installed.decided_in.is_some();
+            if id > known || (id == known && !self.newer.as_ref().is_some_and(proves)) {
+                let since = self.newer.take().filter(|_| id == known).map_or(self.ticks, |newer| newer.since);
+                self.newer = Some(Newer { installed: theirs, since });
+            }
+            self.seal();
+        }
+    }
+
+    /// Others work under the next configuration already, so everything below its base is decided; if this log reaches it
+    /// under the ballot in which that was so, it holds just that.
+    fn seal(&mut self) {
+        let Some(Newer { installed, .. }) = &self.newer else { return };
+        let base = installed.configuration.base;
+        let is_next = installed.configuration.id == self.installed.configuration.id + 1;
+        let same = installed.decided_in.is_some() && installed.decided_in == self.log.accepted();
+        if matches!(self.seat, Seat::Voting(_)) && is_next && same && self.log.end() >= base {
+            self.epochs_before = self.leadership_epoch() + 1;
+            self.dropped_before = self.dropped_messages();
+            if self.log.decided_index() < base {
+                self.log.record(LogOp::Decided(base));
+            }
+            self.seat = Seat::Sealed;
+        }
+    }
+
+    /// What is missing may still be on its way in the sessions; after a round it is not waited for any longer.
+    fn follow_newer(&mut self) {
+        self.seal();
+        let Some(Newer { installed, since }) = &self.newer else { return };
+        let votes = matches!(self.seat, Seat::Voting(_) | Seat::Alone);
+        let is_being_applied = self.log.decided_index() >= installed.configuration.base;
+        if votes && !is_being_applied && self.ticks >= since + self.config.election_ticks {
+            self.install(installed.clone());
+        }
+    }
+
+    /// A node without a vote says how far it has come.
+    fn tell_following(&mut self) {
+        if !matches!(self.seat, Seat::Learner)
+            || !self.ticks.is_multiple_of(FOLLOWING_TICKS)
+            || self.told_applied == Some(self.applied)
+        {
+            return;
+        }
+        self.told_applied = Some(self.applied);
+        let told = self.sessions.keys().map(|peer| (*peer, Body::Following(self.applied)));
+        self.ready.extend(told);
+    }
+
+    /// Entries below are contained in the zones of this node.
+    pub fn set_applied(&mut self, applied_index: u64) {
+        self.applied = applied_index;
     }
 
     /// Whether the transport should go on reading from `peer`. False while many of its messages wait for our
     /// disk.
     pub fn wants_input(&self, peer: NodeId) -> bool {
-        self.consensus
-            .as_ref()
-            .and_then(|consensus| consensus.peer(peer))
-            .is_none_or(|peer| peer.wants_input())
+        self.consensus().and_then(|consensus| consensus.peer(peer)).is_none_or(|peer| peer.wants_input())
     }
 
     /// Proposes an entry. It may be lost or late, and it is decided at most once per call: the proposer
@@ -187,22 +424,24 @@ impl Replica {
     /// changed.
     ///
     /// # Errors
-    /// Gives the entry back when too many are under way.
+    /// Gives the entry back when too many are under way, or this node does not vote.
     pub fn propose(&mut self, entry: EntryBytes) -> Result<(), EntryBytes> {
-        if let Some(consensus) = &mut self.consensus {
-            return consensus.propose(entry);
+        match &mut self.seat {
+            Seat::Voting(consensus) => consensus.propose(entry),
+            Seat::Alone if self.log.undecided().1 + entry.len() <= self.config.held_bytes_max => {
+                self.log.record(LogOp::Append { from: self.log.end(), entries: vec![entry] });
+                Ok(())
+            }
+            Seat::Alone | Seat::Sealed | Seat::Learner | Seat::Removed => Err(entry),
         }
-        if self.log.undecided().1 + entry.len() > self.held_bytes_max {
-            return Err(entry);
-        }
-        self.log.record(LogOp::Append { from: self.log.end(), entries: vec![entry] });
-        Ok(())
     }
 
     /// Messages that may be sent now. A part of a long log sync is among them only if the transport
     /// `has_room` for it.
     pub fn take_messages(&mut self, out: &mut Vec<(NodeId, PeerMessage)>, has_room: &dyn Fn(NodeId) -> bool) {
-        if let Some(consensus) = &mut self.consensus {
+        let configuration = self.installed.configuration.id;
+        out.extend(self.ready.drain(..).map(|(to, body)| (to, PeerMessage { configuration, body })));
+        if let Some(consensus) = self.consensus_mut() {
             consensus.take_messages(out, has_room);
         }
     }
@@ -219,9 +458,10 @@ impl Replica {
     /// If none was in flight.
     pub fn persisted(&mut self) {
         self.log.persisted();
-        match &mut self.consensus {
-            Some(consensus) => consensus.persisted(),
-            None => self.log.record(LogOp::Decided(self.log.durable_end())),
+        match &mut self.seat {
+            Seat::Voting(consensus) => consensus.persisted(),
+            Seat::Alone => self.log.record(LogOp::Decided(self.log.durable_end())),
+            Seat::Sealed | Seat::Learner | Seat::Removed => {}
         }
     }
 
@@ -240,8 +480,7 @@ impl Replica {
     }
 
     /// The index below which entries are gone from the log although they were not handed out here; only a
-    /// zone image could fill the gap. Cannot come about while every member compacts only what all members
-    /// hold.
+    /// zone image could fill the gap.
     pub fn missing_below(&self) -> Option<u64> {
         let compacted = self.log.compacted_index();
         (self.apply_next < compacted).then_some(compacted)
@@ -249,46 +488,80 @@ impl Replica {
 
     /// Says what this node's zone store holds durably; the log is compacted below what every member said.
     pub fn set_durable_applied(&mut self, applied_index: u64) {
-        match &mut self.consensus {
-            Some(consensus) => consensus.set_durable_applied(applied_index),
-            None => {
+        self.durable_applied = applied_index;
+        match &mut self.seat {
+            Seat::Voting(consensus) => consensus.set_durable_applied(applied_index),
+            Seat::Alone => {
                 let index = applied_index.min(self.log.decided_index());
                 if index > self.log.compacted_index() {
                     self.log.record(LogOp::Compact(index));
                 }
             }
+            Seat::Sealed | Seat::Learner | Seat::Removed => {}
         }
+    }
+
+    /// Whether a majority of `voters` durably hold everything from before this configuration. Until then it must not be
+    /// followed by another one: its log holds nothing from below its base, so its majorities do not speak for that.
+    pub fn is_settled_among(&self, voters: &[NodeId]) -> bool {
+        let base = self.installed.configuration.base;
+        let holds = |node: &&NodeId| match **node == self.config.node_id {
+            true => self.durable_applied >= base,
+            false => self.peer_applied(**node).is_some_and(|index| index >= base),
+        };
+        base == 0 || voters.iter().filter(holds).count() > voters.len() / 2
     }
 
     /// Asks the most advanced follower to take over, if this node leads: a hand-over without an election
     /// timeout. Best effort; the role tells whether it worked.
     pub fn resign(&mut self) {
-        if let Some(consensus) = &mut self.consensus {
+        if let Some(consensus) = self.consensus_mut() {
             consensus.resign();
+        }
+    }
+
+    /// Asks the leader, whoever it is, to do so.
+    pub fn hand_over(&mut self) {
+        if let Some(consensus) = self.consensus_mut() {
+            consensus.hand_over();
         }
     }
 
     /// Role.
     pub fn role(&self) -> Role {
-        self.consensus.as_ref().map_or(Role::Leader, Consensus::role)
+        match &self.seat {
+            Seat::Alone => Role::Leader,
+            Seat::Voting(consensus) => consensus.role(),
+            Seat::Sealed => Role::Candidate,
+            Seat::Learner => Role::Learner,
+            Seat::Removed => Role::Removed,
+        }
     }
 
     /// The leader, if one is known and reachable.
     pub fn leader(&self) -> Option<NodeId> {
-        self.consensus.as_ref().map_or(Some(self.node_id), Consensus::leader)
+        match &self.seat {
+            Seat::Alone => Some(self.config.node_id),
+            Seat::Voting(consensus) => consensus.leader(),
+            Seat::Sealed | Seat::Learner | Seat::Removed => None,
+        }
     }
 
     /// Whether proposals can be decided now as far as this node knows (a leader in its accept phase that we
     /// are synced with).
     pub fn is_ready(&self) -> bool {
-        self.consensus.as_ref().is_none_or(Consensus::is_ready)
+        match &self.seat {
+            Seat::Alone => true,
+            Seat::Voting(consensus) => consensus.is_ready(),
+            Seat::Sealed | Seat::Learner | Seat::Removed => false,
+        }
     }
 
-    /// Changes whenever proposals under way may have been lost: a new ballot, or a broken session with the
-    /// leader. (A forward can also be lost when the leader's queues are full, so proposers retry after a
-    /// while in any case.)
+    /// Changes whenever proposals under way may have been lost: a new ballot, a broken session with the
+    /// leader, or another configuration. (A forward can also be lost when the leader's queues are full, so proposers
+    /// retry after a while in any case.)
     pub fn leadership_epoch(&self) -> u64 {
-        self.consensus.as_ref().map_or(0, Consensus::epoch)
+        self.epochs_before + self.consensus().map_or(0, Consensus::epoch)
     }
 
     /// Index behind the last entry of the log, decided or not.
@@ -306,15 +579,37 @@ impl Replica {
         self.log.compacted_index()
     }
 
-    /// What each other member last said of its durably applied index (for /cluster).
+    /// What each other voter last said of its durably applied index, and learners of their applied index.
     pub fn peer_applied(&self, peer: NodeId) -> Option<u64> {
-        self.consensus.as_ref()?.peer(peer)?.durable_applied
+        let voter = self.consensus().and_then(|consensus| consensus.peer(peer));
+        voter.and_then(|peer| peer.durable_applied).or_else(|| self.following.get(&peer).copied())
     }
 
     /// Messages that did not belong here or contradicted themselves.
     pub fn dropped_messages(&self) -> u64 {
-        self.consensus.as_ref().map_or(0, Consensus::dropped)
+        self.dropped_before + self.consensus().map_or(0, Consensus::dropped)
     }
+}
+
+/// What a node is in `configuration`. A single voter needs no consensus: decided = durable.
+fn take_seat(
+    config: &ReplicaConfig,
+    configuration: &Configuration,
+    log: &LogMemory,
+) -> Result<Seat, ReplicaError> {
+    let members = configuration.voter_ids();
+    if configuration.is_learner(config.node_id) {
+        return Ok(Seat::Learner);
+    }
+    if !members.contains(&config.node_id) {
+        return Ok(Seat::Removed);
+    }
+    if members.len() == 1 {
+        start_alone(log, configuration.id);
+        return Ok(Seat::Alone);
+    }
+    let consensus = Consensus::new(config.clone(), members, log.clone(), configuration.id)?;
+    Ok(Seat::Voting(Box::new(consensus)))
 }
 
 /// A log without consensus: everything on disk is decided. The promise only marks whose log it is.
@@ -323,11 +618,4 @@ fn start_alone(log: &LogMemory, configuration: u32) {
         log.record(LogOp::Promise(Ballot { configuration, number: 1, priority: 0, pid: 1 }));
     }
     log.record(LogOp::Decided(log.end()));
-}
-
-/// A fingerprint of the member list (FNV-1a), never 0. Nodes whose lists differ must not talk: the same pid
-/// would mean different nodes to them.
-fn configuration_of(members: &[NodeId]) -> u32 {
-    let bytes = members.iter().flat_map(|node| node.to_be_bytes());
-    bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)).max(1)
 }

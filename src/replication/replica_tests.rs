@@ -2,14 +2,15 @@
 
 use super::{
     NodeId,
+    configuration::{Configuration, Installed},
     guards::Guards,
-    lockstep::{Lockstep, SYNC_PART_BYTES, entry, texts},
+    lockstep::{Lockstep, SYNC_PART_BYTES, entry, first, texts},
     replica::{Replica, ReplicaConfig, ReplicaError, Role},
 };
 use crate::store::log::{LogOp, LogState};
 
 fn alone(disk: LogState) -> Replica {
-    Replica::new(ReplicaConfig::new(7, vec![7]), disk).expect("a valid member list")
+    Replica::new(ReplicaConfig::new(7), first(&[7]), disk).expect("a sound disk")
 }
 
 #[test]
@@ -65,24 +66,18 @@ fn only_the_decided_hint_is_not_worth_a_write() {
 }
 
 #[test]
-fn a_member_list_that_cannot_be_is_refused() {
-    let refusal = |node: NodeId, members: &[NodeId], disk: LogState| {
-        Replica::new(ReplicaConfig::new(node, members.to_vec()), disk).err().map(|error| error.to_string())
-    };
-    let fresh = LogState::default;
-    assert_eq!(refusal(1, &[1, 2, 3], fresh()), None);
-    assert_eq!(refusal(1, &[3, 1, 2], fresh()), None);
-    assert_eq!(refusal(1, &[1, 2], fresh()).as_deref(), Some("a cluster has 1, 3, 5 or 7 members, not 2"));
-    assert_eq!(refusal(9, &[1, 2, 3], fresh()).as_deref(), Some("node 9 is not among the members"));
-    assert_eq!(refusal(1, &[1, 2, 2], fresh()).as_deref(), Some("node 2 is listed as a member twice"));
+fn a_log_whose_promises_belong_to_another_configuration_is_refused() {
     let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
     let disk = cluster.member(leader).disk.clone();
-    assert_eq!(refusal(leader, &[10, 20, 30], disk.clone()), None);
-    assert_eq!(
-        refusal(leader, &[10, 20, 30, 40, 50], disk.clone()),
-        Some(ReplicaError::OtherMembers.to_string())
-    );
-    assert_eq!(refusal(leader, &[leader], disk), Some(ReplicaError::OtherMembers.to_string()));
+    let refusal = |disk: LogState| {
+        let replica = Replica::new(ReplicaConfig::new(leader), first(&[10, 20, 30]), disk);
+        replica.err().map(|error| error.to_string())
+    };
+    let damaged = Some(ReplicaError::Damaged.to_string());
+    assert_eq!(refusal(disk.clone()), None);
+    let later = Configuration { id: 2, ..first(&[10, 20, 30]) };
+    assert_eq!(refusal(LogState { configuration: Installed::from(later).encode(), ..disk.clone() }), damaged);
+    assert_eq!(refusal(LogState { configuration: [1, 2, 3][..].into(), ..disk }), damaged);
 }
 
 /// Messages queued without any write of their own while a write runs must not be overtaken by later ones: the
@@ -147,7 +142,7 @@ fn a_leader_without_its_majority_does_not_grow_its_log() {
     cluster.turn(leader);
     assert_eq!(cluster.member(leader).disk.entries.len(), 0);
     // The sessions look up, but nothing arrives: the bound on undecided entries holds.
-    followers.iter().for_each(|follower| cluster.replica(leader).session_up(*follower));
+    followers.iter().for_each(|follower| cluster.half_connect(leader, *follower));
     cluster.away = followers;
     for count in 0..3000 {
         let _ = cluster.replica(leader).propose(entry(&format!("e{count}")));

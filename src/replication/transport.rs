@@ -17,6 +17,7 @@
 use super::{
     NodeId,
     channel::Channel,
+    configuration::Configuration,
     handshake::{self, Authenticated, Local, Refusal, Role, Side},
     session::{Priority, Session, UNSENT_BYTES},
     trouble::Troubles,
@@ -42,17 +43,10 @@ const ACCEPTS_PER_TURN: usize = 8;
 const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 /// Pause before the first retry; doubled with every failure.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
+/// How long a node that has been removed stays connected, so that it hears of it.
+const LEAVING_TIME: Duration = Duration::from_secs(1);
 /// Longest pause between retries.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-
-/// A member of the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Its node id.
-    pub id: NodeId,
-    /// Where it listens for the others.
-    pub address: SocketAddr,
-}
 
 /// What happened on the wire, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,6 +64,8 @@ pub enum Event {
     Message(NodeId, Vec<u8>),
     /// The session is over.
     Down(NodeId),
+    /// This node is no longer part of the cluster, says a member that works under a newer configuration.
+    Removed,
 }
 
 type Shaken = Result<(Channel<TcpStream>, Authenticated), (Refusal, Option<NodeId>)>;
@@ -118,36 +114,52 @@ pub struct Transport {
     events: Vec<Event>,
     on_catch_up: Option<OnCatchUp>,
     troubles: Troubles,
+    /// Connected, but no longer part of the cluster: until when they may hear so.
+    leaving: Vec<(NodeId, Instant)>,
 }
 
 impl Transport {
-    /// Starts with nobody connected. `known_stores` are the store ids that the members showed first.
-    pub fn new(
-        local: Local,
-        members: &[Member],
-        known_stores: BTreeMap<NodeId, u64>,
-        listener: TcpListener,
-        now: Instant,
-    ) -> Transport {
-        let dialers = members
-            .iter()
-            .filter(|member| member.id < local.node_id)
-            .map(|member| {
-                let state = Dialing::Waiting { until: now };
-                (member.id, Dialer { address: member.address, backoff: BACKOFF_MIN, state })
-            })
-            .collect();
+    /// Starts with nobody connected, and dials nobody before [`Transport::configure`]. `known_stores` are the store ids
+    /// that the members showed first.
+    pub fn new(local: Local, known_stores: BTreeMap<NodeId, u64>, listener: TcpListener) -> Transport {
         Transport {
             local: Rc::new(local),
             known_stores: Rc::new(RefCell::new(known_stores)),
             listener,
             arrivals: VecDeque::new(),
-            dialers,
+            dialers: BTreeMap::new(),
             peers: BTreeMap::new(),
             events: Vec::new(),
             on_catch_up: None,
             troubles: Troubles::default(),
+            leaving: Vec::new(),
         }
+    }
+
+    /// Another configuration: nodes come, go, or have another address.
+    pub fn configure(&mut self, configuration: &Configuration, now: Instant) {
+        let mut local = Local::clone(&self.local);
+        local.configuration = configuration.id;
+        local.members = configuration.nodes().map(|(id, ..)| id).collect();
+        let lower = configuration.nodes().filter(|(id, ..)| *id < local.node_id);
+        let wanted: BTreeMap<NodeId, SocketAddr> = lower.map(|(id, address, _)| (id, address)).collect();
+        self.dialers.retain(|id, dialer| wanted.get(id) == Some(&dialer.address));
+        for (id, address) in wanted {
+            let state = match self.peers.contains_key(&id) {
+                true => Dialing::Connected,
+                false => Dialing::Waiting { until: now },
+            };
+            self.dialers.entry(id).or_insert(Dialer { address, backoff: BACKOFF_MIN, state });
+        }
+        self.leaving.retain(|(id, _)| !local.members.contains(id));
+        for id in self.peers.keys().filter(|id| !local.members.contains(id)) {
+            if !self.leaving.iter().any(|(leaving, _)| leaving == id) {
+                self.leaving.push((*id, now + LEAVING_TIME));
+            }
+        }
+        let stores = configuration.nodes().filter_map(|(id, _, store_id)| Some((id, store_id?)));
+        self.known_stores.borrow_mut().extend(stores);
+        self.local = Rc::new(local);
     }
 
     /// Has connections of members that want to catch up given to `on_catch_up`; without it they are closed.
@@ -220,6 +232,11 @@ impl Transport {
 
     /// Dials who is due, and drops what is too slow or silent.
     pub fn tick(&mut self, now: Instant) {
+        let left: Vec<NodeId> =
+            self.leaving.extract_if(.., |(_, until)| *until <= now).map(|(id, _)| id).collect();
+        for id in left {
+            self.close(id, &Refusal::Verdict(handshake::Verdict::UnknownNode), now);
+        }
         while self.arrivals.front().is_some_and(|arrival| now - arrival.since > HANDSHAKE_TIME) {
             self.arrivals.pop_front();
             self.troubles.note(None, &Refusal::Slow, now);
@@ -317,13 +334,13 @@ impl Transport {
             match arrival.handshake.as_mut().poll(cx) {
                 Poll::Pending => self.arrivals.push_back(arrival),
                 Poll::Ready(Ok((channel, authenticated))) => self.connected(channel, &authenticated, now),
-                Poll::Ready(Err((refusal, claimed))) => self.troubles.note(claimed, &refusal, now),
+                Poll::Ready(Err((refusal, claimed))) => self.refused(claimed, &refusal, now),
             }
         }
     }
 
     fn poll_dialers(&mut self, cx: &mut Context<'_>, now: Instant) {
-        let mut connected = Vec::new();
+        let (mut connected, mut refused) = (Vec::new(), Vec::new());
         for (id, dialer) in &mut self.dialers {
             let Dialing::Trying { handshake, .. } = &mut dialer.state else { continue };
             match handshake.as_mut().poll(cx) {
@@ -334,12 +351,22 @@ impl Transport {
                 }
                 Poll::Ready(Err((refusal, _))) => {
                     dialer.wait(now);
-                    self.troubles.note(Some(*id), &refusal, now);
+                    refused.push((*id, refusal));
                 }
             }
         }
         for (channel, authenticated) in connected {
             self.connected(channel, &authenticated, now);
+        }
+        for (id, refusal) in refused {
+            self.refused(Some(id), &refusal, now);
+        }
+    }
+
+    fn refused(&mut self, peer: Option<NodeId>, refusal: &Refusal, now: Instant) {
+        self.troubles.note(peer, refusal, now);
+        if matches!(refusal, Refusal::Removed) {
+            self.events.push(Event::Removed);
         }
     }
 
@@ -451,10 +478,13 @@ mod tests {
                 credentials,
             };
             change(&mut local);
-            let members: Vec<_> =
-                self.addresses.iter().map(|(id, address)| Member { id: *id, address: *address }).collect();
             let known = local.members.iter().map(|id| (*id, *id)).collect();
-            self.nodes.push(Transport::new(local, &members, known, listener, clock::monotonic()));
+            let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
+            let address = |id: &NodeId| self.addresses.get(id).copied().unwrap_or(nowhere);
+            let everybody = Configuration::first(local.members.iter().map(|id| (*id, address(id))));
+            let mut transport = Transport::new(local, known, listener);
+            transport.configure(&everybody, clock::monotonic());
+            self.nodes.push(transport);
             self.events.push(Vec::new());
             self.nodes.len() - 1
         }

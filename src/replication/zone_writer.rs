@@ -51,6 +51,8 @@ pub(super) struct ZoneWriter {
     last_write: Instant,
     last_sync: Instant,
     bytes_since_sync: u64,
+    /// What has been applied is to be part of the next sync.
+    write_first: bool,
 }
 
 impl ZoneWriter {
@@ -79,6 +81,7 @@ impl ZoneWriter {
             last_write: now,
             last_sync: now,
             bytes_since_sync: 0,
+            write_first: false,
         })
     }
 
@@ -87,13 +90,26 @@ impl ZoneWriter {
         self.bytes_since_sync += entry_bytes as u64;
     }
 
+    /// Writes and syncs as soon as the thread is free.
+    pub(super) fn sync_soon(&mut self) {
+        self.bytes_since_sync = self.pace.sync_bytes;
+        self.write_first = true;
+    }
+
     /// Starts what is due, unless a job is running.
-    pub(super) fn tick(&mut self, now: Instant, take: impl FnOnce() -> Option<Checkpoint>) {
+    pub(super) fn tick(&mut self, now: Instant, mut take: impl FnMut() -> Option<Checkpoint>) {
         if self.busy {
             return;
         }
         let unsynced = self.synced_index != Some(self.written_index);
         let late = now.saturating_duration_since(self.last_sync) >= self.pace.sync_interval;
+        if std::mem::take(&mut self.write_first)
+            && let Some(checkpoint) = take()
+        {
+            self.last_write = now;
+            self.give(Job::Write(Box::new(checkpoint)));
+            return;
+        }
         if unsynced && (late || self.bytes_since_sync >= self.pace.sync_bytes) {
             (self.last_sync, self.bytes_since_sync) = (now, 0);
             self.give(Job::Sync);

@@ -84,7 +84,8 @@ const KIND: Kind = Kind {
 
 const CREATE: &str = "INSERT INTO meta (id, store_id, applied_index, window) \
      SELECT 1, NULL, 0, x'' WHERE NOT EXISTS (SELECT 1 FROM meta)";
-const PAIR: &str = "UPDATE meta SET store_id = ? WHERE store_id IS NULL";
+const PAIR: &str = "UPDATE meta SET store_id = ? WHERE store_id IS NULL; \
+     UPDATE meta SET configuration = ? WHERE configuration = x''";
 const READ_PAIR: &str = "SELECT store_id FROM meta";
 const READ_META: &str = "SELECT applied_index, window, configuration FROM meta";
 const READ_ZONES: &str = "SELECT id, name, loading, file_digest, extra FROM zone ORDER BY id";
@@ -172,12 +173,14 @@ impl ZoneStore {
         Ok(Loaded { applied_index, window, configuration, zones })
     }
 
-    /// Ties the file to the log with `store_id`, at the first start; later, makes sure that it is the one.
+    /// Ties the file to the log with `store_id`, and begins with `configuration`, at the first start; later, makes sure
+    /// that it is the one.
     ///
     /// # Errors
     /// [`OpenError::Foreign`] if the file holds what another log gave: one of the two was replaced.
-    pub async fn pair(&mut self, store_id: u64) -> Result<(), OpenError> {
-        let written = sqlx::query(PAIR).bind(store_id as i64).execute(&mut self.database.connection).await;
+    pub async fn pair(&mut self, store_id: u64, configuration: &[u8]) -> Result<(), OpenError> {
+        let query = sqlx::query(PAIR).bind(store_id as i64).bind(configuration.to_vec());
+        let written = query.execute(&mut self.database.connection).await;
         written.map_err(|e| self.database.open_error(e))?;
         let row = sqlx::query(READ_PAIR).fetch_one(&mut self.database.connection).await;
         let found = row.and_then(|row| row.try_get::<i64, _>(0)).map_err(|e| self.database.open_error(e))?;
@@ -412,7 +415,6 @@ mod tests {
     fn every_statement_fits_the_schema() {
         let fixed = [
             CREATE,
-            PAIR,
             READ_PAIR,
             READ_META,
             READ_ZONES,
@@ -428,7 +430,11 @@ mod tests {
         ];
         let shaped =
             [&WRITE_OWNERS, &DELETE_OWNERS, &WRITE_JOURNAL].into_iter().flat_map(|shapes| shapes.iter());
-        let all = fixed.into_iter().chain(DROP_ZONE.split(';')).chain(shaped.map(String::as_str));
+        let all = fixed
+            .into_iter()
+            .chain(DROP_ZONE.split(';'))
+            .chain(PAIR.split(';'))
+            .chain(shaped.map(String::as_str));
         runtime().block_on(database::tests::check_statements(&KIND, all));
     }
 
@@ -520,9 +526,9 @@ mod tests {
         runtime().block_on(async {
             let directory = tempfile::tempdir().expect("temporary directory");
             let (mut store, _) = ZoneStore::open(directory.path()).await.expect("new store");
-            store.pair(u64::MAX).await.expect("first log");
-            store.pair(u64::MAX).await.expect("same log");
-            let error = store.pair(5).await.expect_err("other log").to_string();
+            store.pair(u64::MAX, b"c").await.expect("first log");
+            store.pair(u64::MAX, b"c").await.expect("same log");
+            let error = store.pair(5, b"c").await.expect_err("other log").to_string();
             assert!(
                 error.contains("zones.sqlite belongs to the log with store id ffffffffffffffff"),
                 "{error}"
