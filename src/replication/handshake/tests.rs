@@ -69,12 +69,14 @@ fn only_a_session_has_to_be_dialled_from_the_higher_node_id() {
 #[test]
 fn everybody_else_is_refused_and_both_ends_can_say_why() {
     let other_secret = Local { credentials: credentials(2, &[7; 16]), ..local(2) };
-    let stranger = Local { node_id: 9, credentials: credentials(9, SECRET), ..local(2) };
+    let nobody = Local { node_id: 9, credentials: credentials(9, SECRET), ..local(2) };
+    let stranger = Local { configuration: 1, ..nobody.clone() };
+    let removed = Local { configuration: 0, ..nobody };
     let other_cluster = Local { cluster_id: 8, ..local(2) };
     let other_certificate = Local { credentials: credentials(3, SECRET), ..local(2) };
     let to_2 = Side::Dialer(2, Role::Session);
     type Case<'a> = (&'a Local, Side, Option<u64>, &'a str, &'a str);
-    let cases: [Case<'_>; 7] = [
+    let cases: [Case<'_>; 8] = [
         (
             &other_secret,
             TO_1,
@@ -83,6 +85,7 @@ fn everybody_else_is_refused_and_both_ends_can_say_why() {
             "refuses this node: the cluster secrets differ",
         ),
         (&stranger, TO_1, None, "refuses this node: the node-id is not a member", "is not a member"),
+        (&removed, TO_1, None, "this node has been removed from the cluster", "is not a member"),
         (&other_cluster, TO_1, None, "list different members", "list different members"),
         (&local(1), TO_1, None, "both have the same node-id", "both have the same node-id"),
         (&local(3), to_2, None, "belongs to another member", "it refuses this node's certificate"),
@@ -107,6 +110,13 @@ fn everybody_else_is_refused_and_both_ends_can_say_why() {
         assert!(near.contains(near_says), "{near_says:?}: {near}");
         assert!(far.contains(far_says), "{far_says:?}: {far}");
     }
+}
+
+#[test]
+fn a_node_of_a_newer_configuration_is_let_in_although_it_is_not_known() {
+    let newer = Local { node_id: 9, credentials: credentials(9, SECRET), configuration: 2, ..local(2) };
+    let (near, far) = shake_hands(&newer, TO_1, &local(1), |_| None);
+    assert_eq!((near.map(|ours| ours.peer), far.map(|theirs| theirs.peer)), (Ok(1), Ok(9)));
 }
 
 #[test]
