@@ -22,6 +22,7 @@ mod faults;
 mod formats;
 mod fuzz;
 mod group_commit;
+mod leases;
 mod limits;
 mod linearizability;
 mod logging;

@@ -15,6 +15,15 @@ pub fn monotonic() -> std::time::Instant {
     std::time::Instant::now()
 }
 
+/// Time since the machine was started, for leases: it goes on while a process is stopped or the machine sleeps.
+///
+/// # Panics
+/// If the kernel lacks the clock, which no supported one does.
+pub fn since_boot() -> Duration {
+    let clock = nix::time::ClockId::CLOCK_BOOTTIME;
+    nix::time::clock_gettime(clock).expect("Linux has CLOCK_BOOTTIME").into()
+}
+
 /// Fills `bytes` from the kernel's random source.
 ///
 /// # Panics

@@ -3,7 +3,7 @@
 use crate::harness::rng::Rng;
 use std::iter::Peekable;
 use std::vec::IntoIter;
-use trimaran::config::statement_table::STATEMENTS;
+use trimaran::config::statement_table::{OWN_STATEMENTS, STATEMENTS};
 use trimaran::config::statements::{Row, Treatment};
 
 /// Statements in a block.
@@ -22,7 +22,9 @@ pub(super) fn configuration(rng: &mut Rng) -> Vec<u8> {
         let rows: Vec<&Row> = STATEMENTS
             .iter()
             .filter(|row| {
-                row.stands_in("top") && (block.is_empty() || row.name == block) && row.name != "cluster"
+                row.stands_in("top")
+                    && (block.is_empty() || row.name == block)
+                    && !OWN_STATEMENTS.contains(&row.name)
             })
             .collect();
         let row = *rng.pick(rows.as_slice());
@@ -166,8 +168,11 @@ fn block_of(rng: &mut Rng, block: &str, text: &mut String, depth: usize) {
     let is_zone = block == "zone";
     let with_gone = rng.chance(10);
     let is_gone = |row: &Row| matches!(row.treatment, Treatment::Gone | Treatment::NotBuilt);
-    let rows: Vec<&Row> =
-        STATEMENTS.iter().filter(|row| row.stands_in(block) && (with_gone || !is_gone(row))).collect();
+    let rows: Vec<&Row> = STATEMENTS
+        .iter()
+        .filter(|row| !OWN_STATEMENTS.contains(&row.name))
+        .filter(|row| row.stands_in(block) && (with_gone || !is_gone(row)))
+        .collect();
     let count = if depth > 2 { rng.below(2) } else { rng.below(STATEMENTS_MAX) };
     for _ in 0..if is_zone { count / 2 } else { count } {
         let row = *rng.pick(rows.as_slice());

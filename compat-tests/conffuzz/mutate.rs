@@ -1,7 +1,7 @@
 //! Configurations with something changed: tokens left out, doubled, exchanged, moved and broken.
 
 use crate::harness::rng::Rng;
-use trimaran::config::statement_table::STATEMENTS;
+use trimaran::config::statement_table::{OWN_STATEMENTS, STATEMENTS};
 
 /// Words and signs that something can be exchanged for.
 const EXTREMES: [&str; 48] = [
@@ -119,9 +119,9 @@ fn change(rng: &mut Rng, tokens: &mut Vec<Vec<u8>>, other: &[u8]) {
         }
         3 | 4 => tokens[at] = rng.pick(&EXTREMES).as_bytes().to_vec(),
         5 => {
-            // This server's own statement is unknown to BIND.
+            // This server's own statements are unknown to BIND.
             let name = rng.pick(STATEMENTS).name;
-            if name != "cluster" {
+            if !OWN_STATEMENTS.contains(&name) {
                 tokens[at] = name.as_bytes().to_vec();
             }
         }

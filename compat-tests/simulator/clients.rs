@@ -17,6 +17,7 @@ use super::world::Environment;
 use crate::harness::rng::Rng;
 use std::collections::BTreeMap;
 use std::sync::mpsc;
+use trimaran::config::Acknowledge;
 use trimaran::dns::Rcode;
 use trimaran::replication::NodeId;
 use trimaran::replication::command::{Command, LoadId, Outcome};
@@ -211,7 +212,10 @@ impl Clients {
         let node = nodes.get_mut(&node).expect("ids come from the map");
         let since = node.instant(world.start, world.now);
         if let Some(process) = &mut node.process {
-            process.inbox.push(Queued::unbounded(Proposal { command, reply }, since));
+            process.inbox.push(Queued::unbounded(
+                Proposal { command, acknowledge: Acknowledge::Quorum, reply },
+                since,
+            ));
         }
     }
 

@@ -274,7 +274,7 @@ impl Process {
             let applied = self.state(index, outcomes.clone());
             judge.applied(node, index, applied, &batch)?;
             count_zones(&batch, outcomes.as_deref(), stats);
-            self.proposals.applied(batch.id, outcomes);
+            self.proposals.applied(index, batch.id, outcomes, None);
             if self.machine.configuration().id > self.replica.configuration().id {
                 self.replica.configure(self.machine.configuration().clone(), self.machine.applied_index());
                 // What was handed out from behind the change is void.

@@ -2,8 +2,9 @@
 
 use super::definitions::decode_secret;
 use super::diagnostic::Position;
-use super::model::{Acknowledge, ClusterConfig, ClusterTls, Member};
+use super::model::{ClusterConfig, ClusterTls, Member};
 use super::resolve::Findings;
+use super::serving;
 use super::tree::{Entry, Map};
 use super::values::Value;
 use std::path::PathBuf;
@@ -27,15 +28,13 @@ pub(super) fn cluster(entry: &Entry, findings: &mut Findings<'_>) -> Option<Clus
     if map.get("secret").is_none() && map.get("tls").is_none() {
         findings.error(&entry.position, "cluster: missing 'secret' entry".to_owned());
     }
-    if let Some(entry) = map.get("acknowledge").filter(|entry| entry.text() == Some("everywhere")) {
-        findings.error(&entry.position, "'acknowledge everywhere' is not yet supported".to_owned());
-    }
+    let lease_duration = serving::lease_duration(map, findings);
     Some(ClusterConfig {
         node_id: node_id?,
         members: members.into_iter().map(|(member, _)| member).collect(),
         secret,
         tls,
-        acknowledge: Acknowledge::Quorum,
+        lease_duration,
         position: entry.position.clone(),
     })
 }

@@ -39,6 +39,7 @@ mod options;
 mod parser;
 mod print;
 mod resolve;
+mod serving;
 mod tls;
 mod tree;
 mod values;

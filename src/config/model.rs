@@ -401,6 +401,8 @@ pub struct ZoneConfig {
     pub max_journal_size: JournalSize,
     /// When a whole transfer is better than an incremental one.
     pub max_ixfr_ratio: IxfrRatio,
+    /// What is promised to those who update it and ask for it.
+    pub serving: ZoneServing,
     /// Where the statement is.
     pub position: Position,
 }
@@ -443,8 +445,8 @@ pub struct ClusterConfig {
     pub secret: Option<Vec<u8>>,
     /// Certificates that are given, in place of those that are made from the secret.
     pub tls: Option<ClusterTls>,
-    /// When an update is acknowledged.
-    pub acknowledge: Acknowledge,
+    /// How long a node may answer after a majority has let it, for zones that need that.
+    pub lease_duration: std::time::Duration,
     /// Where the statement is.
     pub position: Position,
 }
@@ -456,7 +458,7 @@ impl fmt::Debug for ClusterConfig {
             .field("node_id", &self.node_id)
             .field("members", &self.members)
             .field("tls", &self.tls)
-            .field("acknowledge", &self.acknowledge)
+            .field("lease_duration", &self.lease_duration)
             .field("position", &self.position)
             .finish_non_exhaustive()
     }
@@ -491,4 +493,55 @@ pub struct Member {
 pub enum Acknowledge {
     /// When a majority has it on disk.
     Quorum,
+    /// When, besides, no node answers without it any more.
+    Everywhere,
+}
+
+/// What a node does that may not have the newest data, because it has no lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StaleAnswers {
+    /// It answers with what it has.
+    Yes,
+    /// SERVFAIL.
+    No,
+    /// Nothing over UDP, so that clients go elsewhere; otherwise SERVFAIL.
+    Drop,
+}
+
+/// What a read is certain to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// What has arrived at the node.
+    Local,
+    /// Whatever was acknowledged, through any node, before the query was sent.
+    Linearizable,
+}
+
+/// What is promised to those who update a zone and ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZoneServing {
+    /// When an update is acknowledged.
+    pub acknowledge: Acknowledge,
+    /// What a node without a lease does.
+    pub stale_answers: StaleAnswers,
+    /// What a read sees.
+    pub consistency: Consistency,
+}
+
+impl ZoneServing {
+    /// Whether nodes need leases for it.
+    pub fn needs_leases(&self) -> bool {
+        self.acknowledge == Acknowledge::Everywhere || self.stale_answers != StaleAnswers::Yes
+    }
+}
+
+impl Default for ZoneServing {
+    /// As any primary with several secondaries.
+    fn default() -> ZoneServing {
+        ZoneServing {
+            acknowledge: Acknowledge::Quorum,
+            stale_answers: StaleAnswers::Yes,
+            consistency: Consistency::Local,
+        }
+    }
 }

@@ -39,11 +39,15 @@ const UPDATE_POLICY: &str = "( local | { ( deny | grant ) <string> <match_rule> 
 const ZONE_TYPE: &str = "( primary | master | secondary | slave | mirror | hint | stub | static-stub | forward | redirect | \
     delegation-only )";
 
+/// Statements of this server that stand where BIND has others: it knows none of them.
+pub const OWN_STATEMENTS: [&str; 4] = ["acknowledge", "cluster", "consistency", "stale-answers"];
+
 /// Every statement. Those of the top level, of `options` and of `zone` come first, then those of other blocks.
 pub static STATEMENTS: &[Row] = &[
     gone("acache-cleaning-interval", OPTIONS | VIEW),
     gone("acache-enable", OPTIONS | VIEW),
     implemented("acl", TOP, "<string> { <address_match_element>; ... }").many(),
+    implemented("acknowledge", PRIMARY | CLUSTER, "( quorum | everywhere )"),
     gone("additional-from-auth", OPTIONS | VIEW),
     gone("additional-from-cache", OPTIONS | VIEW),
     ignored("allow-new-zones", OPTIONS | VIEW, BOOLEAN),
@@ -102,6 +106,7 @@ pub static STATEMENTS: &[Row] = &[
     gone("cleaning-interval", OPTIONS | VIEW),
     ignored("clients-per-query", OPTIONS | VIEW, INTEGER),
     implemented("cluster", TOP, "{ @cluster }"),
+    implemented("consistency", PRIMARY | CLUSTER, "( local | linearizable )"),
     ignored("controls", TOP, "{ @controls }").many(),
     implemented("cookie-algorithm", OPTIONS, "( aes | siphash24 )"),
     implemented("cookie-secret", OPTIONS, SECRET).many(),
@@ -386,6 +391,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("stale-answer-client-timeout", OPTIONS | VIEW, "( disabled | off | <integer> )"),
     ignored("stale-answer-enable", OPTIONS | VIEW, BOOLEAN),
     ignored("stale-answer-ttl", OPTIONS | VIEW, DURATION),
+    implemented("stale-answers", PRIMARY | CLUSTER, "( drop | <boolean> )"),
     ignored("stale-cache-enable", OPTIONS | VIEW, BOOLEAN),
     ignored("stale-refresh-time", OPTIONS | VIEW, DURATION),
     ignored("startup-notify-rate", OPTIONS, INTEGER),
@@ -447,7 +453,6 @@ pub static STATEMENTS: &[Row] = &[
         "( full | terse | none | <boolean> )",
     ),
     // Inside other blocks.
-    implemented("acknowledge", CLUSTER, "( quorum | everywhere )"),
     implemented("algorithm", KEY, TEXT),
     implemented("all-per-second", RATE_LIMIT, INTEGER),
     ignored("bogus", SERVER, BOOLEAN),
@@ -483,6 +488,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("mapped", DNS64, ACL),
     implemented("max-table-size", RATE_LIMIT, INTEGER),
     ignored("max-zone-ttl", DNSSEC_POLICY, DURATION),
+    implemented("lease-duration", CLUSTER, INTEGER),
     implemented("member", CLUSTER, "<integer> address <net_address> port <integer>").many(),
     implemented("min-table-size", RATE_LIMIT, INTEGER),
     implemented("nodata-per-second", RATE_LIMIT, INTEGER),

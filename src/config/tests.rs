@@ -298,9 +298,9 @@ fn the_port_of_the_command_line_stands_for_that_of_the_options() {
 
 #[test]
 fn a_cluster_is_read() {
-    let config = config(&cluster("};", "acknowledge quorum;\n};"));
+    let config = config(&cluster("};", "lease-duration 250;\n};"));
     let cluster = config.cluster.unwrap();
-    assert_eq!((cluster.node_id, cluster.acknowledge), (2, Acknowledge::Quorum));
+    assert_eq!((cluster.node_id, cluster.lease_duration.as_millis()), (2, 250));
     let members: Vec<_> = cluster.members.iter().map(|m| (m.id, m.address.to_string(), m.port)).collect();
     assert_eq!(members[0], (1, "127.0.0.1".into(), 7101));
     assert_eq!(members[2], (3, "::1".into(), 7103));
@@ -319,6 +319,32 @@ fn certificates_of_a_cluster_may_be_given_beside_a_secret_or_in_its_place() {
         let names = [files.certificate, files.key, files.authority].map(|path| path.display().to_string());
         assert_eq!((cluster.secret.is_some(), names), (has_secret, ["c", "k", "a"].map(str::to_owned)));
     }
+}
+
+#[test]
+fn a_zone_promises_what_it_says_or_what_the_cluster_says() {
+    use super::model::{Consistency::*, StaleAnswers::*};
+    let check = |of_cluster: Option<&str>, of_zone: &str, acknowledge, stale_answers, consistency| {
+        let cluster = of_cluster.map_or(String::new(), |text| cluster("};", &format!("{text}\n}};")));
+        let zone = format!("zone \"example\" {{ type primary; file \"x\"; {of_zone} }};");
+        let serving = config(&format!("{cluster}\n{zone}")).zones[0].serving;
+        assert_eq!(
+            serving,
+            ZoneServing { acknowledge, stale_answers, consistency },
+            "{of_cluster:?} {of_zone}"
+        );
+    };
+    let (quorum, everywhere) = (Acknowledge::Quorum, Acknowledge::Everywhere);
+    check(Some(""), "", quorum, Yes, Local);
+    check(Some("acknowledge everywhere;"), "", everywhere, No, Local);
+    check(Some("acknowledge everywhere;"), "acknowledge quorum;", quorum, Yes, Local);
+    check(Some("acknowledge everywhere; stale-answers yes;"), "", everywhere, Yes, Local);
+    check(Some("stale-answers drop;"), "acknowledge everywhere;", everywhere, Drop, Local);
+    check(Some("stale-answers drop;"), "stale-answers no;", quorum, No, Local);
+    check(Some("consistency linearizable;"), "", quorum, Yes, Linearizable);
+    check(Some("consistency linearizable;"), "consistency local;", quorum, Yes, Local);
+    // A server on its own has the newest data, always.
+    check(None, "acknowledge everywhere; stale-answers no;", everywhere, Yes, Local);
 }
 
 #[test]
@@ -348,7 +374,11 @@ fn a_cluster_that_cannot_work_is_refused() {
     check("::1", "0.0.0.0", &["5: member 3: nobody can connect to address 0.0.0.0 port 7103"]);
     check("member 3", "member 0", &["5: member 0: the id must be at least 1"]);
     check("::1", "host.example", &["5: expected IP address near 'host.example'"]);
-    check("};", "acknowledge everywhere;\n};", &["7: 'acknowledge everywhere' is not yet supported"]);
+    check(
+        "};",
+        "lease-duration 50;\n};",
+        &["7: lease-duration 50 is out of range (100..60000 milliseconds)"],
+    );
     let tls = |files: &str, expected: &[&str]| {
         check("secret \"MDEyMzQ1Njc4OWFiY2RlZg==\";", &format!("tls {{ {files} }};"), expected);
     };

@@ -5,6 +5,7 @@ use super::diagnostic::Severity;
 use super::model::{ZoneConfig, ZoneKind};
 use super::options::{Defaults, ZoneValues};
 use super::resolve::Findings;
+use super::serving;
 use super::tree::{Entry, Map};
 use crate::dns::{Class, Name};
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub(super) fn zones(
     definitions: &mut Definitions<'_>,
     findings: &mut Findings<'_>,
 ) -> Vec<ZoneConfig> {
+    let cluster = map.get("cluster").and_then(Entry::map);
     let mut zones = Vec::new();
     for entry in map.all("zone") {
         let (Some(text), Some(statements)) = (entry.text(), entry.map()) else { continue };
@@ -38,6 +40,7 @@ pub(super) fn zones(
             notify_delay_secs: values.notify_delay_secs,
             max_journal_size: values.max_journal_size,
             max_ixfr_ratio: values.max_ixfr_ratio,
+            serving: serving::of_zone(statements, cluster),
             position: entry.position.clone(),
         });
     }

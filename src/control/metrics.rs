@@ -16,6 +16,17 @@ pub(super) fn render(status: &ClusterStatus) -> String {
     page.gauge("decided_index", "Index behind the last decided log entry.", status.decided_index);
     page.gauge("applied_index", "Index behind the last applied log entry.", status.applied_index);
     page.gauge("compacted_index", "Index of the oldest log entry kept.", status.compacted_index);
+    if let Some(lease) = &status.lease {
+        // A node that is alone needs nobody's leave.
+        if let Some(remaining) = lease.remaining {
+            let millis = remaining.as_millis() as u64;
+            page.gauge("lease_remaining_milliseconds", "How long this node may answer.", millis);
+        }
+        let index = lease.everywhere_index;
+        page.gauge("everywhere_index", "Entries below this index are in every answer of any node.", index);
+        page.head("answers_withheld_total", "Queries not answered for want of a lease.", "counter");
+        page.line("answers_withheld_total", lease.withheld);
+    }
     page.gauge("connections", "Connections over TCP and TLS.", status.connections as u64);
     page.head("member_connected", "Whether a session with the member is up.", "gauge");
     for member in &status.members {
@@ -80,11 +91,14 @@ impl Page {
 mod tests {
     use super::super::status::tests::sample;
     use super::*;
-    use crate::control::status::Counter;
+    use crate::control::status::{Counter, LeaseStatus};
+    use std::time::Duration;
 
     #[test]
     fn every_sample_stands_under_its_help_and_type() {
         let mut status = sample();
+        let remaining = Some(Duration::from_millis(250));
+        status.lease = Some(LeaseStatus { remaining, everywhere_index: 11, withheld: 4 });
         status.counters.push(Counter { name: "queries", help: "Queries answered.", value: 7, label: None });
         for (rcode, value) in [("NOERROR", 5), ("REFUSED", 2)] {
             let label = Some(("rcode", rcode));
@@ -96,6 +110,9 @@ mod tests {
             "trimaran_leader 1",
             "trimaran_decided_index 12",
             "trimaran_connections 3",
+            "trimaran_lease_remaining_milliseconds 250",
+            "trimaran_everywhere_index 11",
+            "trimaran_answers_withheld_total 4",
             "trimaran_member_connected{member=\"2\"} 0",
             "trimaran_member_applied_index{member=\"1\"} 12",
             "trimaran_zone_serial{zone=\"example.com.\"} 2024",

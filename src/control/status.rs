@@ -52,10 +52,23 @@ pub struct ClusterStatus {
     pub zones: Vec<ZoneStatus>,
     /// Whether the zones are loaded and updates can be decided.
     pub ready: bool,
+    /// The lease to answer, where zones need one.
+    pub lease: Option<LeaseStatus>,
     /// Connections over TCP and TLS at this moment.
     pub connections: usize,
     /// Counters for `/metrics`: name without the `trimaran_` prefix and without `_total`, help, value.
     pub counters: Vec<Counter>,
+}
+
+/// What this node may answer, and what all nodes do.
+#[derive(Clone, Debug)]
+pub struct LeaseStatus {
+    /// For how long the node may answer; zero = not now, `None` = for ever, as it is alone.
+    pub remaining: Option<Duration>,
+    /// Entries below this index are in every answer of every node.
+    pub everywhere_index: u64,
+    /// Queries that were not answered for want of a lease.
+    pub withheld: u64,
 }
 
 /// One member as this node sees it.
@@ -173,7 +186,7 @@ fn cluster(status: &ClusterStatus) -> Response {
         Role::Learner => "learner",
         Role::Removed => "removed",
     };
-    axum::Json(json!({
+    let mut told = json!({
         "node": status.node,
         "role": role,
         "leader": status.leader,
@@ -181,8 +194,14 @@ fn cluster(status: &ClusterStatus) -> Response {
         "applied_index": status.applied_index,
         "members": members.collect::<Vec<_>>(),
         "zones": zones.collect::<Vec<_>>(),
-    }))
-    .into_response()
+    });
+    if let Some(lease) = &status.lease {
+        told["lease"] = json!({
+            "remaining_ms": lease.remaining.map(|remaining| remaining.as_millis() as u64),
+            "everywhere_index": lease.everywhere_index,
+        });
+    }
+    axum::Json(told).into_response()
 }
 
 /// Accepts who is allowed, a limited number at once.
@@ -290,6 +309,7 @@ pub(super) mod tests {
             members: vec![member(1, true, Some(12)), member(2, false, None)],
             zones: vec![zone("example.com.", Some(2024), 9), zone("odd\\\".example.", None, 0)],
             ready: true,
+            lease: None,
             connections: 3,
             counters: Vec::new(),
         }
@@ -354,6 +374,19 @@ pub(super) mod tests {
             ],
         });
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_lease_is_told_where_there_are_leases() {
+        let check = |remaining, expected| {
+            let lease = Some(LeaseStatus { remaining, everywhere_index: 11, withheld: 0 });
+            let response = ask(ClusterStatus { lease, ..sample() }, "/cluster", |_| true);
+            let told: serde_json::Value = serde_json::from_str(body(&response)).unwrap();
+            assert_eq!(told["lease"], expected);
+        };
+        let left = Duration::from_millis(250);
+        check(Some(left), serde_json::json!({ "remaining_ms": 250, "everywhere_index": 11 }));
+        check(None, serde_json::json!({ "remaining_ms": null, "everywhere_index": 11 }));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 
 mod answering;
 mod certificates;
+mod confirming;
 mod listening;
 mod policy;
 mod reaper;
@@ -28,6 +29,7 @@ use crate::clock;
 use crate::config::interfaces::Interfaces;
 use crate::config::{Config, Position};
 use crate::control::status::{self, ClusterStatus};
+use crate::nameserver::policy::Policy;
 use crate::nameserver::{Nameserver, query};
 use crate::notify_out::NotifyOut;
 use crate::replication::configuration::{Configuration, Installed};
@@ -35,6 +37,7 @@ use crate::replication::credentials::CredentialsError;
 use crate::replication::driver::{self, DriverConfig, DriverHandle, Network, Stores};
 use crate::replication::failure::abort_process;
 use crate::replication::replica::{ReplicaError, Role};
+use crate::replication::serving::lease::Lease;
 use crate::replication::state_machine::StateMachine;
 use crate::replication::status::Status;
 use crate::server::{tcp, tls};
@@ -294,28 +297,33 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
     };
     let first = first_configuration(&config);
     let machine = StateMachine::new(zones.clone(), first.clone(), policy::limits(&config), on_publish);
+    let lease = Arc::new(Lease::default());
+    let serving = policy::serving(&config, &lease);
+    let needs_lease = serving.is_some();
     let driver = {
         let (handle, directory) = (runtime.handle().clone(), directory.clone());
         let node_id = node_id(&config);
         let open = move || handle.block_on(open(&directory, node_id, first, machine));
-        let driver_config = driver_config(&config, sockets.cluster)?;
+        let driver_config = DriverConfig { serving, ..driver_config(&config, sockets.cluster)? };
         if let Some(network) = &driver_config.network {
             runtime.spawn(certificates::renew(Arc::clone(&network.credentials)));
         }
         driver::start(driver_config, open, Arc::new(abort_process))?
     };
 
-    let policy = policy::with_observers(&config, &directory, policy::nameserver(&config, &interfaces))?;
+    let policy = Policy { lease, ..policy::nameserver(&config, &interfaces) };
+    let policy = policy::with_observers(&config, &directory, policy)?;
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let nameserver = {
         let proposer = driver.proposer().clone();
-        Arc::new(Nameserver::new(
+        let nameserver = Nameserver::new(
             zones.clone(),
             Arc::clone(&policy),
             query::answerer(zones.clone(), Arc::clone(&policy), clock::unix_secs),
             Box::new(move |proposal| proposer.propose(proposal)),
             clock::unix_secs,
-        ))
+        );
+        Arc::new(nameserver.confirming(confirming::start(runtime.handle(), driver.proposer().clone())))
     };
     let config = Arc::new(config);
     let (stop, stopped) = watch::channel(false);
@@ -357,6 +365,7 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         configured,
         workers: Arc::clone(&workers),
         policy,
+        needs_lease,
     });
     for (listener, allow) in sockets.statistics {
         let listener = tokio_listener(listener)?;

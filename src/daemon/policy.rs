@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::config::interfaces::Interfaces;
-use crate::config::{self, Config, JournalSize, Notify, TransferFormat, ZoneConfig};
+use crate::config::{self, Config, Consistency, JournalSize, Notify, TransferFormat, ZoneConfig};
 use crate::dns::Class;
 use crate::dns::tsig::Keys;
 use crate::dnstap::Tap;
@@ -14,6 +14,8 @@ use crate::nameserver::query_log::QueryLog;
 use crate::nameserver::rrl::Limiter;
 use crate::nameserver::transfer_out;
 use crate::notify_out;
+use crate::replication::serving::lease::Lease;
+use crate::replication::serving::turn::ServingConfig;
 use crate::replication::state_machine::Limits;
 use crate::server::tcp;
 use hmac::{Hmac, KeyInit, Mac};
@@ -40,6 +42,7 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
         transfer_over: zone.transfer_over,
         allow_update: Acl::new(&zone.allow_update, interfaces),
         max_ixfr_ratio: zone.max_ixfr_ratio,
+        serving: zone.serving,
     };
     Policy {
         keys: Keys::new(config.keys.iter().cloned()),
@@ -73,6 +76,7 @@ pub(super) fn nameserver(config: &Config, interfaces: &Interfaces) -> Policy {
             Arc::new(Limiter::new(Class::IN, limit.clone(), exempt, random_keys()))
         }),
         chaos_rate_limit: Some(Arc::new(Limiter::of_chaos(random_keys()))),
+        confirms_reads: config.zones.iter().any(|zone| zone.serving.consistency == Consistency::Linearizable),
         // The log may hold zones that this configuration no longer names.
         fallback: None,
         ..Policy::default()
@@ -141,6 +145,7 @@ pub(super) fn nameserver_after(before: &Policy, config: &Config, interfaces: &In
     policy.chaos_rate_limit.clone_from(&before.chaos_rate_limit);
     policy.query_log.clone_from(&before.query_log);
     policy.tap.clone_from(&before.tap);
+    policy.lease.clone_from(&before.lease);
     if let (Some(limiter), Some(old)) = (&policy.rate_limit, &before.rate_limit)
         && limiter.exempts_the_same(old)
     {
@@ -197,6 +202,13 @@ pub(super) fn notify(config: &Config, own: &[SocketAddr]) -> notify_out::Setting
         own_addresses: own.iter().copied().collect(),
         rate_per_sec: notify_out::RATE_PER_SEC_DEFAULT,
     }
+}
+
+/// Leases, if any zone of a cluster needs them.
+pub(super) fn serving(config: &Config, lease: &Arc<Lease>) -> Option<ServingConfig> {
+    let cluster = config.cluster.as_ref()?;
+    let is_needed = config.zones.iter().any(|zone| zone.serving.needs_leases());
+    is_needed.then(|| ServingConfig { lease_duration: cluster.lease_duration, lease: Arc::clone(lease) })
 }
 
 /// How much history each zone keeps.

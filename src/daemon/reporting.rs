@@ -19,11 +19,13 @@ pub(super) struct Reported {
     pub(super) configured: Vec<Name>,
     pub(super) workers: Arc<Mutex<Option<Workers>>>,
     pub(super) policy: Arc<ArcSwap<Policy>>,
+    /// Whether there are leases, and zones that need them.
+    pub(super) needs_lease: bool,
 }
 
 /// Joins what the driver, the zones and the configuration know into one answer.
 pub(super) fn status_source(reported: Reported) -> status::StatusSource {
-    let Reported { zones, driver, configured, workers, policy } = reported;
+    let Reported { zones, driver, configured, workers, policy, needs_lease } = reported;
     Arc::new(move || {
         let status = driver.borrow().clone();
         let table = zones.load();
@@ -41,6 +43,8 @@ pub(super) fn status_source(reported: Reported) -> status::StatusSource {
         listed.sort_by(|a, b| a.name.cmp(&b.name));
         let loaded = |apex: &Name| table.get(apex).is_some_and(|zone| zone.cell().load().is_some());
         let counters = status.counters;
+        let policy = policy.load();
+        let lease = &policy.lease;
         let workers = workers.lock().unwrap_or_else(PoisonError::into_inner);
         ClusterStatus {
             node: status.node_id,
@@ -49,7 +53,12 @@ pub(super) fn status_source(reported: Reported) -> status::StatusSource {
             decided_index: status.decided_index,
             applied_index: status.applied_index,
             compacted_index: status.compacted_index,
-            ready: status.ready && configured.iter().all(loaded),
+            ready: status.ready && configured.iter().all(loaded) && (!needs_lease || lease.is_valid()),
+            lease: needs_lease.then(|| status::LeaseStatus {
+                remaining: (!lease.is_endless()).then(|| lease.remaining()),
+                everywhere_index: lease.everywhere_index(),
+                withheld: lease.withheld(),
+            }),
             members: status.members.iter().map(member_status).collect(),
             zones: listed,
             connections: workers.as_ref().map_or(0, Workers::connection_count),
@@ -81,8 +90,8 @@ pub(super) fn status_source(reported: Reported) -> status::StatusSource {
             ]
             .into_iter()
             .chain(workers.iter().flat_map(Workers::counters))
-            .chain(rate_limit_counters(&policy.load()))
-            .chain(observer_counters(&policy.load()))
+            .chain(rate_limit_counters(&policy))
+            .chain(observer_counters(&policy))
             .collect(),
         }
     })

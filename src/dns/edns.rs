@@ -62,6 +62,10 @@ impl ExtendedError {
     /// §4.22: nobody can ask that here.
     pub const NOT_SUPPORTED: ExtendedError = ExtendedError { code: 21, text: "" };
 
+    /// §4.25: the server has data for the zone, and cannot tell whether they are the newest.
+    pub const INVALID_DATA: ExtendedError =
+        ExtendedError { code: 24, text: "this node may not have the newest data" };
+
     /// Octets of the option's data.
     pub fn data_len(&self) -> usize {
         2 + self.text.len()

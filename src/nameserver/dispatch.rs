@@ -5,7 +5,7 @@
 
 use super::cookies::CookieState;
 use super::edns::{Asked, response_bytes_max};
-use super::policy::Policy;
+use super::policy::{Policy, Withheld};
 use super::request::{Client, Envelope, Transport};
 use super::transfer_out::{Messages, Request};
 use super::update_in::{self, Pending, Propose, Surroundings};
@@ -25,6 +25,12 @@ pub type Responder = Box<dyn FnOnce(Vec<u8>) + Send>;
 /// response; `None` = no response.
 pub type AnswerQuery = dyn Fn(&[u8], &Client, Option<&Name>, usize) -> Option<Vec<u8>> + Send + Sync;
 
+/// Told whether what this node holds has become certain to be the newest. Called once, from any thread but the caller's.
+pub type Reader = Box<dyn FnOnce(bool) + Send>;
+
+/// Makes certain that this node holds everything that was acknowledged before the call, through any node. Never blocks.
+pub type ConfirmRead = dyn Fn(Reader) + Send + Sync;
+
 /// What to do with a packet.
 pub enum Action {
     /// Send this.
@@ -41,8 +47,9 @@ pub enum Action {
 pub struct Nameserver {
     zones: Zones,
     policy: Arc<ArcSwap<Policy>>,
-    answer_query: Box<AnswerQuery>,
+    answer_query: Arc<AnswerQuery>,
     propose: Box<Propose>,
+    confirm_read: Option<Box<ConfirmRead>>,
     pending: Arc<Pending>,
     now: fn() -> u64,
 }
@@ -57,7 +64,14 @@ impl Nameserver {
         propose: Box<Propose>,
         now: fn() -> u64,
     ) -> Nameserver {
-        Nameserver { zones, policy, answer_query, propose, pending: Arc::default(), now }
+        let answer_query = Arc::from(answer_query);
+        Nameserver { zones, policy, answer_query, propose, confirm_read: None, pending: Arc::default(), now }
+    }
+
+    /// The same, with a way to confirm reads; without one, zones that need it are not answered.
+    #[must_use]
+    pub fn confirming(self, confirm_read: Box<ConfirmRead>) -> Nameserver {
+        Nameserver { confirm_read: Some(confirm_read), ..self }
     }
 
     /// Whether nothing that comes from this address is to be listened to.
@@ -140,7 +154,7 @@ impl Nameserver {
         policy: &Policy,
     ) -> Action {
         match message.header.opcode {
-            Opcode::QUERY => self.handle_query(envelope, &message, packet, client, policy),
+            Opcode::QUERY => self.handle_query(envelope, &message, packet, client, responder, policy),
             Opcode::NOTIFY => {
                 let zones = self.zones.load();
                 let is_served = |apex: &Name| zones.get(apex).is_some() && policy.zone(apex).is_some();
@@ -177,6 +191,7 @@ impl Nameserver {
         message: &Message,
         packet: &[u8],
         client: &Client,
+        responder: Responder,
         policy: &Policy,
     ) -> Action {
         if let (Some(log), Some(question)) = (&policy.query_log, message.question())
@@ -194,23 +209,34 @@ impl Nameserver {
         }
         let asked = message.edns.as_ref().map(Asked::of);
         let limit = response_bytes_max(asked.as_ref(), policy, client, envelope.cookie);
-        let Some(session) = &mut envelope.session else {
-            return match (self.answer_query)(packet, client, None, limit) {
-                Some(response) => Action::Respond(response),
-                None => Action::Drop,
-            };
+        let unsigned = match envelope.session {
+            Some(_) => without_tsig(packet, message),
+            None => Some(packet.to_vec()),
         };
-        let Some(unsigned) = without_tsig(packet, message) else { return Action::Drop };
-        let Some(mut response) = (self.answer_query)(
-            &unsigned,
-            client,
-            Some(session.key_name()),
-            limit.saturating_sub(session.reserve()),
-        ) else {
-            return Action::Drop;
+        let Some(packet) = unsigned else { return Action::Drop };
+        let mut query = Query { packet, client: *client, limit, envelope, now: self.now };
+        if message.question().is_some_and(|question| policy.is_confirmed(question)) {
+            return self.confirm(query, responder);
+        }
+        match query.answer(&*self.answer_query) {
+            Some(response) => Action::Respond(response),
+            None => Action::Drop,
+        }
+    }
+
+    /// Answers once it is certain that the newest data are here.
+    fn confirm(&self, mut query: Query, responder: Responder) -> Action {
+        let Some(confirm_read) = &self.confirm_read else {
+            return Action::Respond(query.fail());
         };
-        session.sign(&mut response, (self.now)());
-        Action::Respond(response)
+        let answer_query = Arc::clone(&self.answer_query);
+        confirm_read(Box::new(move |is_current| {
+            let response = if is_current { query.answer(&*answer_query) } else { Some(query.fail()) };
+            if let Some(response) = response {
+                responder(response);
+            }
+        }));
+        Action::Pending
     }
 
     /// AXFR and IXFR (RFC 5936, RFC 1995).
@@ -239,6 +265,14 @@ impl Nameserver {
             envelope.explain(ExtendedError::PROHIBITED);
             return Err(Rcode::REFUSED);
         }
+        if let Some(withheld) = policy.withholds(zone_policy, client) {
+            policy.lease.note_withheld();
+            if withheld == Withheld::Silently {
+                return Ok(Action::Drop);
+            }
+            envelope.explain(ExtendedError::INVALID_DATA);
+            return Err(Rcode::SERVFAIL);
+        }
         if zone.contents().is_none() {
             return Err(Rcode::SERVFAIL);
         }
@@ -266,6 +300,33 @@ impl Nameserver {
                 ixfr_out::datagram(zone, client_serial, limit, request, options).map(Action::Respond)
             }
         }
+    }
+}
+
+/// A query that can be answered now or later.
+struct Query {
+    /// Without TSIG.
+    packet: Vec<u8>,
+    client: Client,
+    limit: usize,
+    envelope: Envelope,
+    now: fn() -> u64,
+}
+
+impl Query {
+    fn answer(&mut self, answer_query: &AnswerQuery) -> Option<Vec<u8>> {
+        let Some(session) = &mut self.envelope.session else {
+            return answer_query(&self.packet, &self.client, None, self.limit);
+        };
+        let limit = self.limit.saturating_sub(session.reserve());
+        let mut response = answer_query(&self.packet, &self.client, Some(session.key_name()), limit)?;
+        session.sign(&mut response, (self.now)());
+        Some(response)
+    }
+
+    fn fail(&mut self) -> Vec<u8> {
+        self.envelope.explain(ExtendedError::INVALID_DATA);
+        self.envelope.response(Rcode::SERVFAIL, (self.now)())
     }
 }
 

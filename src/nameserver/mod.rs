@@ -37,6 +37,6 @@ mod squeeze;
 pub mod transfer_out;
 pub mod update_in;
 
-pub use dispatch::{Action, AnswerQuery, Nameserver, Responder};
+pub use dispatch::{Action, AnswerQuery, ConfirmRead, Nameserver, Reader, Responder};
 pub use edns::asks_for_keepalive;
 pub use request::{Client, Envelope, Transport};

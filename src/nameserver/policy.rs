@@ -9,10 +9,14 @@ use super::query_log::QueryLog;
 use super::request::{Client, Transport};
 use super::rrl::{Judgement, Limiter, Response};
 use super::transfer_out;
-use crate::config::{IxfrRatio, MinimalResponses, TransferOver, TransferTransport};
+use crate::config::{
+    Consistency, IxfrRatio, MinimalResponses, StaleAnswers, TransferOver, TransferTransport, ZoneServing,
+};
 use crate::dns::edns::UDP_BYTES_DEFAULT;
+use crate::dns::message::Question;
 use crate::dns::{Class, Name, Rcode, tsig};
 use crate::dnstap::Tap;
+use crate::replication::serving::lease::Lease;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -61,6 +65,10 @@ pub struct Policy {
     pub query_log: Option<Arc<QueryLog>>,
     /// Who gets copies of requests and responses; `None`: nobody. BIND: `dnstap`.
     pub tap: Option<Arc<Tap>>,
+    /// Whether any zone is linearizable.
+    pub confirms_reads: bool,
+    /// Whether this node may answer for zones that withhold stale answers.
+    pub lease: Arc<Lease>,
     /// What zones without a policy of their own get; `None`: they are not served, whoever holds them.
     pub fallback: Option<ZonePolicy>,
 }
@@ -87,6 +95,8 @@ impl Default for Policy {
             chaos_rate_limit: None,
             query_log: None,
             tap: None,
+            confirms_reads: false,
+            lease: Arc::default(),
             fallback: Some(ZonePolicy::default()),
         }
     }
@@ -136,10 +146,42 @@ impl Policy {
         limiter.is_some_and(|limiter| judge(limiter) != Judgement::Send)
     }
 
+    /// What is done with a request for data of the zone if this node may not have the newest. `None`: it is served, by
+    /// data that are loaded after this.
+    #[inline]
+    pub fn withholds(&self, zone: &ZonePolicy, client: &Client) -> Option<Withheld> {
+        if zone.serving.stale_answers == StaleAnswers::Yes || self.lease.is_valid() {
+            return None;
+        }
+        let is_silent = zone.serving.stale_answers == StaleAnswers::Drop && !client.transport.is_stream();
+        Some(if is_silent { Withheld::Silently } else { Withheld::Failing })
+    }
+
+    /// Whether this is asked of a zone whose answers must be confirmed. Of several zones that enclose the name any may
+    /// be the one that answers.
+    pub(super) fn is_confirmed(&self, question: &Question) -> bool {
+        if !self.confirms_reads || question.qclass != Class::IN {
+            return false;
+        }
+        let enclosing = std::iter::successors(Some(question.name.clone()), Name::parent);
+        enclosing
+            .filter_map(|apex| self.zone(&apex))
+            .any(|zone| zone.serving.consistency == Consistency::Linearizable)
+    }
+
     /// The policy of the zone with this apex; `None` if it is not to be served.
     pub fn zone(&self, apex: &Name) -> Option<&ZonePolicy> {
         self.zones.get(apex).or(self.fallback.as_ref())
     }
+}
+
+/// How an answer is withheld.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// SERVFAIL.
+    Failing,
+    /// No response.
+    Silently,
 }
 
 /// Padding as the configuration asks for it.
@@ -166,6 +208,8 @@ pub struct ZonePolicy {
     pub allow_update: Acl,
     /// When a whole transfer is better than the differences.
     pub max_ixfr_ratio: IxfrRatio,
+    /// What is promised to those who update it and ask for it.
+    pub serving: ZoneServing,
 }
 
 impl ZonePolicy {
@@ -205,6 +249,7 @@ impl Default for ZonePolicy {
             transfer_over: TransferOver::default(),
             allow_update: Acl::none(),
             max_ixfr_ratio: IxfrRatio::Percent(100),
+            serving: ZoneServing::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::assembly::{Assembly, Memory};
 use super::chaos;
 use super::cookies::CookieState;
 use super::edns::{self, Answer, Asked, OPT_BYTES};
-use super::policy::{Policy, ZonePolicy};
+use super::policy::{Policy, Withheld, ZonePolicy};
 use super::request::{Client, Transport};
 use crate::config::MinimalResponses;
 use crate::dns::edns::option::{COOKIE, EXPIRE, NSID, PADDING, TCP_KEEPALIVE};
@@ -27,8 +27,9 @@ use crate::dnstap::Tap;
 use crate::zone::lookup::ahead::Ahead;
 use crate::zone::lookup::{BATCH_MAX, Lookup, LookupName, lookup_batch};
 use crate::zone::{Contents, Zone, ZoneTable, Zones};
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use limits::Batch;
+use loaded::{Access, Loaded};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -177,13 +178,6 @@ enum Stage<'p> {
     InZone(Query<'p>, usize),
 }
 
-/// A zone of the batch, with the version that the batch answers from.
-struct Loaded<'a> {
-    zone: &'a Arc<Zone>,
-    policy: &'a ZonePolicy,
-    contents: Guard<Option<Arc<Contents>>>,
-}
-
 /// The memory of one worker: allocated once, used for every batch.
 pub struct Workspace {
     names: Vec<LookupName>,
@@ -227,13 +221,16 @@ impl Workspace {
         for ((request, name), stage) in requests.iter().zip(&mut self.names).zip(&mut stages) {
             *stage = match parse(context, request, name) {
                 Ok(query) => {
-                    if let Some(log) = &context.policy.query_log {
+                    let stage = classify(context, request, query, name, &mut loaded);
+                    // What is left to the dispatcher is noted by the dispatcher.
+                    let is_ours = || !matches!(stage, Stage::Done(Verdict::Slow));
+                    if let Some(log) = context.policy.query_log.as_ref().filter(|_| is_ours()) {
                         log.note(request.packet, &request.client, request.key);
                     }
-                    if let Some(tap) = request.tap(context) {
+                    if let Some(tap) = request.tap(context).filter(|_| is_ours()) {
                         tap.query(request.packet, || request.client.route());
                     }
-                    classify(context, request, query, name, &mut loaded)
+                    stage
                 }
                 Err(verdict) => Stage::Done(verdict),
             };
@@ -410,16 +407,26 @@ fn classify<'a, 'p>(
             let Some(index) = loaded.iter().position(same_or_free) else {
                 return Stage::Fail(query, Rcode::SERVFAIL, None);
             };
-            loaded[index].get_or_insert_with(|| Loaded { zone, policy, contents: zone.cell().load() });
+            loaded[index].get_or_insert_with(|| Loaded::new(context, request, zone, policy));
             index
         }
     };
-    let allowed =
-        loaded[index].as_ref().is_some_and(|loaded| loaded.policy.lets_query(&request.client, request.key));
-    if !allowed {
-        return Stage::Fail(query, Rcode::REFUSED, Some(ExtendedError::PROHIBITED));
+    match &loaded[index] {
+        Some(loaded) if loaded.policy.lets_query(&request.client, request.key) => match loaded.access {
+            Access::Open => Stage::InZone(query, index),
+            Access::Withheld(withheld) => {
+                context.policy.lease.note_withheld();
+                match withheld {
+                    Withheld::Failing => {
+                        Stage::Fail(query, Rcode::SERVFAIL, Some(ExtendedError::INVALID_DATA))
+                    }
+                    Withheld::Silently => Stage::Done(Verdict::Drop),
+                }
+            }
+            Access::Unconfirmed => Stage::Done(Verdict::Slow),
+        },
+        _ => Stage::Fail(query, Rcode::REFUSED, Some(ExtendedError::PROHIBITED)),
     }
-    Stage::InZone(query, index)
 }
 
 /// What is said of a type that is no data, whatever the name.
@@ -655,6 +662,7 @@ mod additional_tests;
 #[cfg(test)]
 mod edns_tests;
 mod limits;
+mod loaded;
 #[cfg(test)]
 mod policy_tests;
 #[cfg(test)]

@@ -14,6 +14,7 @@
 use super::policy::Policy;
 use super::request::{Client, Envelope, Transport};
 use super::{Action, Responder};
+use crate::config::Acknowledge;
 use crate::dns::edns::ExtendedError;
 use crate::dns::message::Message;
 use crate::dns::{Class, Name, Rcode, Record, RrType, rdata};
@@ -104,8 +105,8 @@ pub(super) fn handle(
     responder: Responder,
     surroundings: &Surroundings<'_>,
 ) -> Action {
-    let served = match authorise(&envelope, &message, client, surroundings) {
-        Ok(zone) => zone,
+    let (served, acknowledge) = match authorise(&envelope, &message, client, surroundings) {
+        Ok(found) => found,
         Err(rcode) => return Action::Respond(envelope.response(rcode, (surroundings.now)())),
     };
     let Some(place) = surroundings.pending.enter(packet, client, envelope.header.id) else {
@@ -128,7 +129,7 @@ pub(super) fn handle(
         log_outcome(&envelope, served.name(), &updates, outcome);
         responder(envelope.response(rcode(outcome), now()));
     });
-    if let Err(unheard) = (surroundings.propose)(Proposal { command, reply }) {
+    if let Err(unheard) = (surroundings.propose)(Proposal { command, acknowledge, reply }) {
         // The queue is full: the same answer as for an update that nobody decided.
         (unheard.reply)(Outcome::Expired);
     }
@@ -146,13 +147,13 @@ fn is_signed(zone: &Zone) -> bool {
         .is_some_and(|apex| apex.rrset(RrType::DNSKEY).is_some())
 }
 
-/// Checks the zone section (RFC 2136 §3.1) and the permission (§3.3); the zone to update.
+/// Checks the zone section (RFC 2136 §3.1) and the permission (§3.3); the zone to update, and when that is done.
 fn authorise(
     envelope: &Envelope,
     message: &Message,
     client: &Client,
     surroundings: &Surroundings<'_>,
-) -> Result<Arc<Zone>, Rcode> {
+) -> Result<(Arc<Zone>, Acknowledge), Rcode> {
     let failed = |reason: fmt::Arguments<'_>, rcode: Rcode| {
         tracing::info!(target: "update", "{envelope}: update failed: {reason} ({rcode})");
         rcode
@@ -201,7 +202,7 @@ fn authorise(
     if zone.contents().is_none() {
         return Err(failed(format_args!("{undotted}: zone not loaded"), Rcode::SERVFAIL));
     }
-    Ok(Arc::clone(zone))
+    Ok((Arc::clone(zone), policy.serving.acknowledge))
 }
 
 fn rcode(outcome: Outcome) -> Rcode {

@@ -17,6 +17,7 @@ use super::{
     payload::Payload,
     peer::{Now, Peer},
     replica::{ReplicaConfig, ReplicaError, Role},
+    serving,
 };
 use crate::store::log::EntryBytes;
 use omnipaxos::{
@@ -54,6 +55,8 @@ pub(super) struct Consensus {
     staged: Vec<Message<Payload>>,
     /// Messages that wait for nothing.
     ready: Vec<(NodeId, Body)>,
+    /// About leases, for the driver.
+    serving: Vec<(NodeId, serving::Message)>,
     /// Proposals that wait for a leader.
     held: VecDeque<EntryBytes>,
     held_bytes: usize,
@@ -111,6 +114,7 @@ impl Consensus {
             peers,
             staged: Vec::new(),
             ready: Vec::new(),
+            serving: Vec::new(),
             held: VecDeque::new(),
             held_bytes: 0,
             ticks: 0,
@@ -184,6 +188,7 @@ impl Consensus {
             Body::HandOver => self.resign(),
             // Taken by the replica, whatever the configuration.
             Body::Configuration(_) | Body::Following(_) => self.dropped += 1,
+            Body::Serving(message) => self.serving.push((node, message)),
             Body::SyncPart(part) => self.dropped += u64::from(!peer.add_part(part)),
             Body::Core(mut message) => {
                 if let Message::SequencePaxos(message) = &mut message {
@@ -404,6 +409,18 @@ impl Consensus {
                 may_split &= !matches!(body, Body::SyncPart(_));
                 out.push((peer.node, PeerMessage { configuration, body }));
             }
+        }
+    }
+
+    /// Messages about leases that have come in.
+    pub(super) fn take_serving(&mut self, out: &mut Vec<(NodeId, serving::Message)>) {
+        out.append(&mut self.serving);
+    }
+
+    /// Queues a message about leases; without a session it is dropped.
+    pub(super) fn send_serving(&mut self, to: NodeId, message: serving::Message) {
+        if self.peer(to).is_some_and(|peer| peer.is_up) {
+            self.ready.push((to, Body::Serving(message)));
         }
     }
 

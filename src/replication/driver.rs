@@ -32,6 +32,7 @@ use super::{
     proposals::Proposals,
     proposer::{Inbox, Proposer, Queued},
     replica::{Replica, ReplicaConfig, ReplicaError},
+    serving::turn::{Serving, ServingConfig},
     session::Priority,
     state_machine::StateMachine,
     status::{Counters, Status},
@@ -84,6 +85,8 @@ pub struct DriverConfig {
     pub deadline: Duration,
     /// Time after which a proposal without a decision is made again.
     pub retry_interval: Duration,
+    /// Leases, if any zone needs them.
+    pub serving: Option<ServingConfig>,
     /// Time between checkpoints of the zone store.
     pub checkpoint_interval: Duration,
     /// Time between syncs of the zone store.
@@ -113,6 +116,7 @@ impl DriverConfig {
             resend_ticks: replica.resend_ticks,
             deadline: Duration::from_secs(2),
             retry_interval: Duration::from_millis(500),
+            serving: None,
             checkpoint_interval: Duration::from_millis(100),
             sync_interval: Duration::from_secs(5),
             sync_bytes: 16 << 20,
@@ -274,6 +278,7 @@ struct Driver {
     zones: ZoneWriter,
     inbox: Inbox,
     proposals: Proposals,
+    serving: Option<Serving>,
     interval: Interval,
     status: watch::Sender<Status>,
     counters: Counters,
@@ -336,6 +341,9 @@ impl Driver {
         // The zone store may have been written after a change, and the log before it.
         replica.configure(machine.configuration().clone(), applied_index);
         let nodes: Vec<NodeId> = replica.configuration().nodes().map(|(id, ..)| id).collect();
+        let serving = config.serving.map(|serving| {
+            Serving::new(serving, config.node_id, identity.incarnation, replica.configuration())
+        });
         let mut log = LogWriter::new(log);
         let transport = match config.network {
             None if nodes.len() > 1 => return Err(StartError::NoNetwork(nodes.len())),
@@ -383,6 +391,7 @@ impl Driver {
             zones,
             inbox,
             proposals,
+            serving,
             interval,
             status,
             counters: Counters::default(),
@@ -486,7 +495,13 @@ impl Driver {
                 self.log.persist(ops);
             }
         }
-        self.apply()
+        self.apply()?;
+        if let Some(serving) = &mut self.serving
+            && serving.turn(&mut self.replica, self.machine.applied_index())
+        {
+            self.send(now);
+        }
+        Ok(())
     }
 
     fn receive(&mut self, now: Instant) {
@@ -522,6 +537,9 @@ impl Driver {
             self.again = true;
         }
         self.proposals.expire(now);
+        if let Some(serving) = &mut self.serving {
+            serving.expire(now);
+        }
         self.zones.tick(now, || self.machine.take_checkpoint());
         let counters = Counters { dropped_messages: self.replica.dropped_messages(), ..self.counters };
         let (replica, machine, transport) = (&self.replica, &self.machine, self.transport.as_ref());
@@ -538,7 +556,7 @@ impl Driver {
         let Some(transport) = &mut self.transport else { return };
         self.replica.take_messages(&mut self.messages, &|peer| transport.has_room(peer));
         for (peer, message) in self.messages.drain(..) {
-            let priority = if message.is_heartbeat() { Priority::Urgent } else { Priority::Ordered };
+            let priority = if message.is_urgent() { Priority::Urgent } else { Priority::Ordered };
             let mut bytes = Vec::new();
             message.encode(&mut bytes);
             transport.send(peer, bytes, priority, now);
@@ -558,7 +576,11 @@ impl Driver {
             let outcomes = self.machine.apply(log_index, &batch);
             self.counters.entries += 1;
             self.counters.commands += outcomes.as_ref().map_or(0, Vec::len) as u64;
-            self.proposals.applied(batch.id, outcomes);
+            let held = self.serving.as_mut().map(|serving| {
+                serving.applied(&batch);
+                &mut serving.held
+            });
+            self.proposals.applied(log_index, batch.id, outcomes, held);
             // The outcome makes room for the next entry.
             self.again = true;
             if self.follow_configuration()? {
@@ -609,6 +631,9 @@ impl Driver {
         self.proposals.add(std::mem::take(&mut self.woken.proposals));
         self.proposals.add(self.inbox.close());
         self.proposals.expire_all();
+        if let Some(serving) = &mut self.serving {
+            serving.stop();
+        }
         // The others need not wait for an election: best effort, as far as the sockets take it now.
         self.replica.resign();
         self.send(clock::monotonic());

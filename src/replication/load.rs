@@ -10,6 +10,7 @@
 
 use super::command::{Command, LoadId, Outcome, WireName, pack_record};
 use super::proposer::{Proposal, Proposer};
+use crate::config::Acknowledge;
 use crate::zone::Contents;
 use crate::zone::contents::Node;
 use std::collections::VecDeque;
@@ -82,7 +83,11 @@ impl Sent<'_> {
     async fn send(&mut self, command: Command) -> Result<(), LoadError> {
         let (reply, outcome) = oneshot::channel();
         // A receiver that is gone has no interest in the outcome any more.
-        let mut proposal = Proposal { command, reply: Box::new(move |outcome| _ = reply.send(outcome)) };
+        let mut proposal = Proposal {
+            command,
+            acknowledge: Acknowledge::Quorum,
+            reply: Box::new(move |outcome| _ = reply.send(outcome)),
+        };
         for _ in 0..ROOM_POLLS_MAX {
             match self.proposer.propose(proposal) {
                 Ok(()) => {

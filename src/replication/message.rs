@@ -3,7 +3,7 @@
 //! Every message carries the configuration it belongs to: the core's own messages do not, and a message of
 //! another membership must never reach it. Encoding is postcard, without a length: the transport frames.
 
-use super::{configuration::Installed, payload::Payload};
+use super::{configuration::Installed, payload::Payload, serving};
 use omnipaxos::messages::{Message, sequence_paxos::PaxosMsg};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,8 @@ pub(super) enum Body {
     Configuration(Box<Installed>),
     /// The sender does not vote; it has applied everything below this index.
     Following(u64),
+    /// About leases.
+    Serving(serving::Message),
 }
 
 impl PeerMessage {
@@ -50,9 +52,9 @@ impl PeerMessage {
         }
     }
 
-    /// Whether it is a heartbeat: it may leave past other messages, and must when those are long.
-    pub fn is_heartbeat(&self) -> bool {
-        matches!(self.body, Body::Core(Message::BLE(_)))
+    /// Whether it is a heartbeat, or about leases: it may leave past other messages, and must when those are long.
+    pub fn is_urgent(&self) -> bool {
+        matches!(self.body, Body::Core(Message::BLE(_)) | Body::Serving(_))
     }
 
     /// What it is, for logs and traces.
@@ -79,6 +81,8 @@ impl PeerMessage {
             Body::HandOver => "HandOver",
             Body::Configuration(_) => "Configuration",
             Body::Following(_) => "Following",
+            Body::Serving(serving::Message::Standing { .. }) => "Standing",
+            Body::Serving(serving::Message::Grant { .. }) => "Grant",
         }
     }
 }

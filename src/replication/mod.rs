@@ -5,6 +5,7 @@
 //!                              │  ▲                    │ messages, operations, decided entries
 //!                              │  └── transport ◄──────┤ sessions: credentials, handshake,
 //!                              │                       │ channel, session               other nodes
+//!                              ├───── serving: who may answer, who is acknowledged
 //!                              ├───── log_writer ◄─────┤ one fsync per turn             log.sqlite
 //!                              └───── state_machine ◄──┘ apply: command, window, load
 //!                                          └──► zone_writer, written behind             zones.sqlite
@@ -51,6 +52,7 @@ pub mod proposer;
 pub mod replica;
 #[cfg(test)]
 mod replica_tests;
+pub mod serving;
 pub mod session;
 pub mod state_machine;
 pub mod status;

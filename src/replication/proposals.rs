@@ -1,7 +1,7 @@
 //! This node's proposals, from the queue to their outcome.
 //!
 //! ```text
-//! waiting ──packed into an entry──► under way ──applied here──► each waiter its outcome
+//! waiting ──packed into an entry──► under way ──applied here──► each waiter its outcome, or to be held back
 //!    │                                │  ▲ proposed again: other leadership, or nothing heard for a while
 //!    └────────────── deadline ────────┴──► Outcome::Expired
 //! ```
@@ -13,8 +13,9 @@ use super::{
     NodeId,
     command::{Batch, ENTRY_BYTES_MAX, ENTRY_COMMANDS_MAX, EntryId, Outcome},
     proposer::{Queued, Reply, Room},
+    serving::held::Held,
 };
-use crate::store::log::EntryBytes;
+use crate::{config::Acknowledge, store::log::EntryBytes};
 use std::{
     collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
@@ -25,9 +26,10 @@ use std::{
 const ENTRIES_UNDER_WAY_MAX: usize = 2;
 
 /// Someone who waits for an outcome.
-struct Waiter {
-    deadline: Instant,
-    reply: Reply,
+pub(super) struct Waiter {
+    pub(super) deadline: Instant,
+    pub(super) reply: Reply,
+    acknowledge: Acknowledge,
     _room: Room,
 }
 
@@ -105,7 +107,12 @@ impl Proposals {
             }
             let Some(Queued { proposal, room, since, .. }) = self.waiting.pop_front() else { break };
             commands.push(proposal.command);
-            waiters.push_back(Waiter { deadline: since + self.deadline, reply: proposal.reply, _room: room });
+            waiters.push_back(Waiter {
+                deadline: since + self.deadline,
+                reply: proposal.reply,
+                acknowledge: proposal.acknowledge,
+                _room: room,
+            });
         }
         self.sequence += 1;
         let id = EntryId { node: self.node, incarnation: self.incarnation, sequence: self.sequence };
@@ -113,16 +120,28 @@ impl Proposals {
         Entry { bytes, expired: 0, waiters, proposed: None }
     }
 
-    /// An entry was applied here: its waiters, if it is one of ours, get their outcomes. `None` = it was dropped
-    /// as a repeat, so an entry that still has waiters came too late for the window of entry ids.
-    pub fn applied(&mut self, id: EntryId, outcomes: Option<Vec<Outcome>>) {
+    /// The entry at `log_index` was applied here: its waiters, if it is one of ours, get their outcomes; those that wait
+    /// for more than that go to `held`. `None` = it was dropped as a repeat, so an entry that still has waiters came too
+    /// late for the window of entry ids.
+    pub fn applied(
+        &mut self,
+        log_index: u64,
+        id: EntryId,
+        outcomes: Option<Vec<Outcome>>,
+        mut held: Option<&mut Held>,
+    ) {
         if id.node != self.node || id.incarnation != self.incarnation {
             return;
         }
         let Some(entry) = self.under_way.remove(&id.sequence) else { return };
         let Some(outcomes) = outcomes else { return entry.expire() };
         for (waiter, outcome) in entry.waiters.into_iter().zip(outcomes.into_iter().skip(entry.expired)) {
-            (waiter.reply)(outcome);
+            match &mut held {
+                Some(held) if waiter.acknowledge == Acknowledge::Everywhere => {
+                    held.push(log_index, waiter, outcome);
+                }
+                _ => (waiter.reply)(outcome),
+            }
         }
     }
 
@@ -202,6 +221,7 @@ mod tests {
                 let load = LoadId { node: 1, nonce: number as u64 };
                 let proposal = Proposal {
                     command: Command::LoadRecords { load, records: vec![0; *bytes] },
+                    acknowledge: Acknowledge::Quorum,
                     reply: Box::new(move |outcome| report.send((number, outcome)).expect("a listener")),
                 };
                 let (proposer, mut inbox) = Proposer::new();
@@ -262,13 +282,18 @@ mod tests {
         let batches = bench.propose(after(0), 0);
         assert_eq!(batches.len(), ENTRIES_UNDER_WAY_MAX);
         assert!(bench.propose(after(1), 0).is_empty(), "enough are under way");
-        bench.proposals.applied(EntryId { node: 2, ..batches[0].id }, Some(vec![Outcome::Done; 2]));
-        bench.proposals.applied(EntryId { incarnation: 3, ..batches[0].id }, Some(vec![Outcome::Done; 2]));
+        bench.proposals.applied(0, EntryId { node: 2, ..batches[0].id }, Some(vec![Outcome::Done; 2]), None);
+        bench.proposals.applied(
+            0,
+            EntryId { incarnation: 3, ..batches[0].id },
+            Some(vec![Outcome::Done; 2]),
+            None,
+        );
         assert!(bench.outcomes().is_empty(), "not ours");
-        bench.proposals.applied(batches[0].id, Some(vec![Outcome::Done, Outcome::Rejected]));
+        bench.proposals.applied(0, batches[0].id, Some(vec![Outcome::Done, Outcome::Rejected]), None);
         assert_eq!(bench.outcomes(), [(0, Outcome::Done), (1, Outcome::Rejected)]);
         assert_eq!(bench.propose(after(1), 0).len(), 1);
-        bench.proposals.applied(batches[0].id, None);
+        bench.proposals.applied(0, batches[0].id, None, None);
         assert!(bench.outcomes().is_empty(), "a repeat changes nothing");
     }
 
@@ -300,7 +325,7 @@ mod tests {
         bench.proposals.expire(bench.start + after(2000));
         assert_eq!(bench.outcomes(), [(0, Outcome::Expired), (1, Outcome::Expired)]);
         let outcomes = vec![Outcome::Rejected, Outcome::Rejected, Outcome::Done];
-        bench.proposals.applied(batches[0].id, Some(outcomes));
+        bench.proposals.applied(0, batches[0].id, Some(outcomes), None);
         assert_eq!(bench.outcomes(), [(2, Outcome::Done)]);
         bench.proposals.expire(bench.start + after(2200));
         assert_eq!(bench.outcomes(), [(3, Outcome::Expired)], "it was never proposed");
@@ -315,7 +340,7 @@ mod tests {
         bench.proposals.expire(bench.start + DEADLINE);
         assert_eq!(bench.outcomes(), [(0, Outcome::Expired)]);
         assert!(bench.propose(after(5000), 1).is_empty(), "not proposed again");
-        bench.proposals.applied(batches[0].id, Some(vec![Outcome::Done]));
+        bench.proposals.applied(0, batches[0].id, Some(vec![Outcome::Done]), None);
         assert!(bench.outcomes().is_empty(), "a late decision is nobody's any more");
     }
 
@@ -324,7 +349,7 @@ mod tests {
         let mut bench = Bench::new();
         bench.add(after(0), &[1, 1]);
         let batches = bench.propose(after(0), 0);
-        bench.proposals.applied(batches[0].id, None);
+        bench.proposals.applied(0, batches[0].id, None, None);
         assert_eq!(bench.outcomes(), [(0, Outcome::Expired), (1, Outcome::Expired)]);
     }
 

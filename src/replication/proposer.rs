@@ -7,7 +7,7 @@
 //! Invariant: every proposal that was taken gets exactly one outcome; its octets count against the bound until then.
 
 use super::command::{Command, Outcome};
-use crate::clock;
+use crate::{clock, config::Acknowledge};
 use std::{
     sync::{
         Arc,
@@ -32,6 +32,8 @@ pub type Reply = Box<dyn FnOnce(Outcome) + Send>;
 pub struct Proposal {
     /// The request.
     pub command: Command,
+    /// When the outcome is given.
+    pub acknowledge: Acknowledge,
     /// Who waits.
     pub reply: Reply,
 }
@@ -72,7 +74,7 @@ impl Proposer {
             // Whoever stopped waiting does not need to know.
             let _ = sender.send(outcome);
         });
-        match self.propose(Proposal { command, reply }) {
+        match self.propose(Proposal { command, acknowledge: Acknowledge::Quorum, reply }) {
             Ok(()) => outcome.await.unwrap_or(Outcome::Expired),
             Err(_) => Outcome::Expired,
         }
@@ -162,7 +164,11 @@ mod tests {
 
     fn proposal(bytes: usize) -> Proposal {
         let load = LoadId { node: 1, nonce: 1 };
-        Proposal { command: Command::LoadRecords { load, records: vec![0; bytes] }, reply: Box::new(|_| {}) }
+        Proposal {
+            command: Command::LoadRecords { load, records: vec![0; bytes] },
+            acknowledge: Acknowledge::Quorum,
+            reply: Box::new(|_| {}),
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ use super::{
     guards::Guards,
     log_memory::LogMemory,
     message::{Body, PeerMessage},
+    serving,
 };
 use crate::store::log::{Ballot, EntryBytes, LogOp, LogState};
 use std::collections::BTreeMap;
@@ -443,6 +444,20 @@ impl Replica {
         out.extend(self.ready.drain(..).map(|(to, body)| (to, PeerMessage { configuration, body })));
         if let Some(consensus) = self.consensus_mut() {
             consensus.take_messages(out, has_room);
+        }
+    }
+
+    /// Appends messages about leases that have come in, of members in this configuration.
+    pub fn take_serving(&mut self, out: &mut Vec<(NodeId, serving::Message)>) {
+        if let Some(consensus) = self.consensus_mut() {
+            consensus.take_serving(out);
+        }
+    }
+
+    /// Sends a message about leases with the next messages; without a session it is dropped.
+    pub fn send_serving(&mut self, to: NodeId, message: serving::Message) {
+        if let Some(consensus) = self.consensus_mut() {
+            consensus.send_serving(to, message);
         }
     }
 

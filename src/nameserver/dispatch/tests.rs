@@ -17,6 +17,8 @@ use crate::zone::{Contents, Zone};
 use std::sync::Mutex;
 use std::sync::mpsc;
 
+mod confirming;
+
 const NOW_SECS: u64 = 1_800_000_000;
 
 fn name(text: &str) -> Name {

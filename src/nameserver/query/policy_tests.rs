@@ -4,12 +4,14 @@ use super::*;
 use crate::config::MinimalResponses::{No, NoAuth, NoAuthRecursive, Yes};
 use crate::config::acl::{Element, MatchList, Prefix, Subject};
 use crate::config::interfaces::Interfaces;
+use crate::config::{Consistency, StaleAnswers, ZoneServing};
 use crate::dns::Opcode;
 use crate::dns::edns::option::EXTENDED_ERROR;
 use crate::dns::message::Question;
 use crate::nameserver::acl::Acl;
 use crate::nameserver::chaos::Identity;
 use crate::zone::zone_text::zone;
+use std::time::Duration;
 
 const NOW_SECS: u64 = 1_800_000_000;
 
@@ -205,4 +207,77 @@ fn who_may_not_ask_is_told_that_it_is_prohibited() {
     assert_eq!(response.edns.expect("an OPT RR").options, [(EXTENDED_ERROR, Box::from([0, 18]))]);
     let response = respond(&zones, &policy, &query(&question("other. SOA"), false, Some(Edns::default())));
     assert_eq!(response.edns.expect("an OPT RR").options, [(EXTENDED_ERROR, Box::from([0, 20]))]);
+}
+
+/// A zone that is served under these promises, and whether this node has a lease.
+fn serving(serving: ZoneServing, valid_until: Duration) -> Policy {
+    let policy = Policy {
+        fallback: Some(ZonePolicy { serving, ..ZonePolicy::default() }),
+        confirms_reads: serving.consistency == Consistency::Linearizable,
+        ..Policy::default()
+    };
+    policy.lease.set(valid_until, 0);
+    policy
+}
+
+fn verdict(policy: &Policy, request: Request<'_>) -> (Verdict, Option<(Rcode, bool)>) {
+    let (zones, mut out) = (example(), [0; 512]);
+    let context = Context { zones: &zones.load(), policy, now_secs: NOW_SECS };
+    let verdict = Workspace::new(1).respond(&context, request, &mut out);
+    let response = match verdict {
+        Verdict::Reply(len) => Some(Message::parse(&out[..len]).expect("well-formed")),
+        _ => None,
+    };
+    (verdict, response.map(|response| (response.header.rcode, !response.answers.is_empty())))
+}
+
+#[test]
+fn without_a_lease_a_zone_is_answered_as_it_wants() {
+    let packet = query(&question("example. SOA"), false, None);
+    let over = |transport| Request {
+        packet: &packet,
+        client: Client { transport, ..client() },
+        key: None,
+        bytes_max: None,
+    };
+    let answer = Some((Rcode::NOERROR, true));
+    let failure = Some((Rcode::SERVFAIL, false));
+    for (stale_answers, over_udp, over_tcp) in [
+        (StaleAnswers::Yes, answer, answer),
+        (StaleAnswers::No, failure, failure),
+        (StaleAnswers::Drop, None, failure),
+    ] {
+        let promise = ZoneServing { stale_answers, ..ZoneServing::default() };
+        let (leased, unleased) = (serving(promise, Duration::MAX), serving(promise, Duration::ZERO));
+        for (transport, expected) in
+            [(Transport::Udp, over_udp), (Transport::Tcp, over_tcp), (Transport::Tls, over_tcp)]
+        {
+            assert_eq!(verdict(&unleased, over(transport)).1, expected, "{stale_answers:?} {transport:?}");
+            assert_eq!(verdict(&leased, over(transport)).1, answer, "{stale_answers:?} {transport:?}");
+        }
+        let withheld = if stale_answers == StaleAnswers::Yes { 0 } else { 3 };
+        assert_eq!((unleased.lease.withheld(), leased.lease.withheld()), (withheld, 0));
+    }
+}
+
+#[test]
+fn a_withheld_answer_says_why() {
+    let promise = ZoneServing { stale_answers: StaleAnswers::No, ..ZoneServing::default() };
+    let packet = query(&question("example. SOA"), false, Some(Edns::default()));
+    let response = respond(&example(), &serving(promise, Duration::ZERO), &packet);
+    let text = ExtendedError::INVALID_DATA.text;
+    assert_eq!(
+        response.edns.expect("an OPT RR").options,
+        [(EXTENDED_ERROR, [&[0, 24], text.as_bytes()].concat().into())]
+    );
+}
+
+#[test]
+fn a_linearizable_zone_is_left_to_the_dispatcher_until_it_has_confirmed() {
+    let promise = ZoneServing { consistency: Consistency::Linearizable, ..ZoneServing::default() };
+    let policy = serving(promise, Duration::ZERO);
+    let packet = query(&question("example. SOA"), false, None);
+    let request = |bytes_max| Request { packet: &packet, client: client(), key: None, bytes_max };
+    assert_eq!(verdict(&policy, request(None)), (Verdict::Slow, None));
+    assert_eq!(verdict(&policy, request(Some(512))).1, Some((Rcode::NOERROR, true)));
 }
