@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::dns::Opcode;
+use crate::dns::edns::Edns;
+use crate::dns::edns::option::{COOKIE, PADDING, TCP_KEEPALIVE};
 use crate::dns::edns::option::{EXTENDED_ERROR, NSID};
+use crate::dns::message::{Header, Message};
+use crate::dns::wire::{MESSAGE_BYTES_MAX, Writer};
 use crate::nameserver::acl::Acl;
 use crate::nameserver::chaos::Identity;
 use crate::nameserver::cookies::{Cookies, Secret};

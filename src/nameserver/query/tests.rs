@@ -1,5 +1,8 @@
 use super::*;
+use crate::dns::edns::Edns;
+use crate::dns::message::{Header, Message};
 use crate::dns::wire::Section as WireSection;
+use crate::dns::wire::Writer;
 use crate::nameserver::acl::Acl;
 use crate::nameserver::policy::ZonePolicy;
 use crate::zone::zone_text;

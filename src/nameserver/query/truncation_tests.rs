@@ -1,7 +1,9 @@
 use super::tests::{NOW_SECS, client, packet};
 use super::*;
 use crate::dns::Record;
+use crate::dns::message::Message;
 use crate::dns::wire::Section;
+use crate::dns::wire::{MESSAGE_BYTES_MAX, Writer};
 use crate::zone::zone_text;
 
 /// The owner of the NSEC record that covers `w.sub.t.` stands in the SOA record; the host of the second MX record in the
