@@ -146,7 +146,7 @@ impl Stage<'_> {
         let node = &mut self.cluster.nodes[index];
         match fault {
             Fault::Kill => node.kill_nine(),
-            Fault::Stop => node.stop(),
+            Fault::Stop => node.stop_even_while_it_starts(),
             Fault::Pause => node.process().signal(Signal::SIGSTOP),
             Fault::Unplug => self.network.pull(number),
             Fault::Deaf => self.network.deafen(number, other),

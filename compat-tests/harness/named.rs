@@ -345,6 +345,16 @@ impl Named {
         }
     }
 
+    /// SIGTERM at any moment: a server that has not started completely may be ended by it at once.
+    pub fn stop_even_while_it_starts(&mut self) {
+        use std::os::unix::process::ExitStatusExt;
+        if let Some(process) = self.process.take() {
+            let status = process.terminate(Duration::from_secs(20));
+            let at_once = status.signal() == Some(nix::sys::signal::Signal::SIGTERM as i32);
+            assert!(at_once || status.success(), "{} ended with {status}\n{}", self.label, self.log());
+        }
+    }
+
     /// Its log over all runs.
     pub fn log(&self) -> String {
         process::read_log(&self.log_path)

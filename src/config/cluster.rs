@@ -7,12 +7,20 @@ use super::resolve::Findings;
 use super::serving;
 use super::tree::{Entry, Map};
 use super::values::Value;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Numbers of members that a majority vote makes sense with.
 const MEMBER_COUNTS: [usize; 4] = [1, 3, 5, 7];
 /// Shortest cluster secret in octets.
 pub(super) const SECRET_BYTES_MIN: usize = 16;
+
+/// How long an election round may take, in milliseconds: some ticks and round trips at least; nobody wants to wait for a
+/// new leader longer than three of the longest.
+const HEARTBEAT_MILLIS: RangeInclusive<u32> = 30..=10_000;
+/// What it is without `heartbeat-interval`.
+const HEARTBEAT_MILLIS_DEFAULT: u32 = 100;
 
 /// Reads the statement; nothing if it cannot be used.
 pub(super) fn cluster(entry: &Entry, findings: &mut Findings<'_>) -> Option<ClusterConfig> {
@@ -29,12 +37,14 @@ pub(super) fn cluster(entry: &Entry, findings: &mut Findings<'_>) -> Option<Clus
         findings.error(&entry.position, "cluster: missing 'secret' entry".to_owned());
     }
     let lease_duration = serving::lease_duration(map, findings);
+    let heartbeat_interval = heartbeat_interval(map, findings);
     Some(ClusterConfig {
         node_id: node_id?,
         members: members.into_iter().map(|(member, _)| member).collect(),
         secret,
         tls,
         lease_duration,
+        heartbeat_interval,
         position: entry.position.clone(),
     })
 }
@@ -114,4 +124,17 @@ fn tls(entry: &Entry, findings: &mut Findings<'_>) -> Option<ClusterTls> {
         authority: authority?,
         position: entry.position.clone(),
     })
+}
+
+fn heartbeat_interval(map: &Map, findings: &mut Findings<'_>) -> Duration {
+    let millis = map.get("heartbeat-interval").and_then(|entry| {
+        let millis = entry.integer()?;
+        if !HEARTBEAT_MILLIS.contains(&millis) {
+            let (least, most) = HEARTBEAT_MILLIS.into_inner();
+            let text = format!("heartbeat-interval {millis} is out of range ({least}..{most} milliseconds)");
+            findings.error(&entry.position, text);
+        }
+        Some(millis)
+    });
+    Duration::from_millis(u64::from(millis.unwrap_or(HEARTBEAT_MILLIS_DEFAULT)))
 }

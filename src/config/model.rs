@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default)]
@@ -446,7 +447,10 @@ pub struct ClusterConfig {
     /// Certificates that are given, in place of those that are made from the secret.
     pub tls: Option<ClusterTls>,
     /// How long a node may answer after a majority has let it, for zones that need that.
-    pub lease_duration: std::time::Duration,
+    pub lease_duration: Duration,
+    /// The time between two heartbeats, which is that of an election round: a leader that is gone is followed by another
+    /// within three.
+    pub heartbeat_interval: Duration,
     /// Where the statement is.
     pub position: Position,
 }
@@ -459,6 +463,7 @@ impl fmt::Debug for ClusterConfig {
             .field("members", &self.members)
             .field("tls", &self.tls)
             .field("lease_duration", &self.lease_duration)
+            .field("heartbeat_interval", &self.heartbeat_interval)
             .field("position", &self.position)
             .finish_non_exhaustive()
     }

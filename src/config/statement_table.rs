@@ -475,6 +475,7 @@ pub static STATEMENTS: &[Row] = &[
     ignored("exclude", DNS64, ACL),
     implemented("exempt-clients", RATE_LIMIT, ACL),
     implemented("file", CHANNEL, FILE_CHANNEL),
+    implemented("heartbeat-interval", CLUSTER, INTEGER),
     ignored("inet", CONTROLS, INET_CONTROLS).many(),
     implemented("inet", STATISTICS, INET_STATISTICS).many(),
     implemented("ipv4-prefix-length", RATE_LIMIT, INTEGER),

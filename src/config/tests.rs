@@ -302,6 +302,7 @@ fn a_cluster_is_read() {
     let cluster = config.cluster.unwrap();
     assert_eq!((cluster.node_id, cluster.lease_duration.as_millis()), (2, 250));
     let members: Vec<_> = cluster.members.iter().map(|m| (m.id, m.address.to_string(), m.port)).collect();
+    assert_eq!(cluster.heartbeat_interval, std::time::Duration::from_millis(100));
     assert_eq!(members[0], (1, "127.0.0.1".into(), 7101));
     assert_eq!(members[2], (3, "::1".into(), 7103));
     assert_eq!(cluster.secret.as_deref(), Some(&b"0123456789abcdef"[..]));
@@ -366,6 +367,14 @@ fn a_cluster_that_cannot_work_is_refused() {
     );
     check("member 3 address ::1 port 7103;", "", &["1: cluster: 2 members, but there must be 1, 3, 5 or 7"]);
     check("7103", "0", &["5: member 3: nobody can connect to address ::1 port 0"]);
+    check("node-id 2;", "node-id 2; heartbeat-interval 250;", &[]);
+    for (millis, line) in [(29, 3), (10_001, 3)] {
+        check(
+            "node-id 2;\n",
+            &format!("node-id 2;\nheartbeat-interval {millis};\n"),
+            &[&format!("{line}: heartbeat-interval {millis} is out of range (30..10000 milliseconds)")],
+        );
+    }
     check(
         "7103",
         "99999",

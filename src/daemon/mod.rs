@@ -453,7 +453,9 @@ fn driver_config(config: &Config, listener: Option<TcpListener>) -> Result<Drive
         }
         None => None,
     };
-    Ok(DriverConfig::new(node_id, network))
+    let defaults = DriverConfig::new(node_id, network);
+    let round = cluster.heartbeat_interval.as_millis().div_ceil(defaults.tick_interval.as_millis());
+    Ok(DriverConfig { election_ticks: u64::try_from(round).unwrap_or(u64::MAX), ..defaults })
 }
 
 fn tokio_listener(listener: TcpListener) -> Result<tokio::net::TcpListener, StartError> {
