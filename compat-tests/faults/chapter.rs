@@ -9,7 +9,7 @@ use super::schedule::{Fault, Round};
 use crate::harness::faulty_disk::{BadDisk, SmallDisk};
 use crate::harness::history::{History, Swappers};
 use crate::harness::linearizable::{Event, Swapped};
-use crate::harness::named::Zone;
+use crate::harness::named::{Named, Zone};
 use crate::harness::namespaces::Network;
 use crate::harness::rng::Rng;
 use crate::harness::wait::{self, Durations};
@@ -132,7 +132,7 @@ impl Stage<'_> {
                 node.assert_running();
             }
             if node.take_end().is_some() {
-                assert!(node.log().contains("stopping:"), "{} ended without a word", node.label());
+                assert_said_why(node);
             }
             if !node.is_started() {
                 node.start();
@@ -169,7 +169,7 @@ impl Stage<'_> {
             let ended = wait::poll(END_LIMIT, || node.take_end());
             self.told.ended += usize::from(ended.is_some());
             if ended.is_some() {
-                assert!(node.log().contains("stopping:"), "{} ended without a word", node.label());
+                assert_said_why(node);
             }
         }
     }
@@ -200,6 +200,14 @@ impl Stage<'_> {
         assert!(history.count(Swapped::Done) > 0 && history.count(Swapped::Refused) > 0, "nothing was tried");
         assert_control(&mut history);
     }
+}
+
+/// A node that ends at a bad disk says so, whether it runs or is about to start.
+fn assert_said_why(node: &Named) {
+    let log = node.log();
+    let last = log.lines().last().unwrap_or_default();
+    let says = ["stopping: ", "exiting (due to fatal error): "].iter().any(|words| last.contains(words));
+    assert!(says, "{} ended without a word:\n{log}", node.label());
 }
 
 /// The control: had one more client been told that its swap was done, the checker would say so.
