@@ -4,7 +4,7 @@
 //! secret ─HKDF─► key of the authority ─► its certificate (the same octets on every node)
 //!                      └─signs─► certificate of node-<id>.trimaran, its key made anew at every start
 //! cert-file, key-file, ca-file ─────► read at the start and again by `renew`
-//!           └──► ClientConfig, ServerConfig: TLS 1.3 only, no tickets, no resumption, no early data
+//!           └──► ClientConfig, ServerConfigs: TLS 1.3 only, no tickets, no resumption, no early data
 //! ```
 //!
 //! Invariant: whoever is let in under [`ALPN`] has shown a certificate of the cluster's authority for the node it says
@@ -38,6 +38,8 @@ use std::{
 pub const SECRET_BYTES_MIN: usize = 16;
 /// What members speak, by its name in ALPN (RFC 7301).
 pub const ALPN: &[u8] = b"trimaran";
+/// What a node speaks that is no member yet.
+pub const ALPN_JOIN: &[u8] = b"trimaran-join";
 
 /// An Ed25519 private key in PKCS #8 (RFC 8410 §7) up to its 32 octets.
 const ED25519_PKCS8: [u8; 16] =
@@ -112,6 +114,10 @@ pub struct Credentials {
 pub(super) struct Settings {
     pub(super) client: Arc<ClientConfig>,
     pub(super) server: Arc<ServerConfig>,
+    /// Asks for no certificate.
+    pub(super) join_server: Arc<ServerConfig>,
+    /// SHA-256 of the certificate of the authority, which is the last of what a server shows.
+    pub(super) authority: [u8; 32],
 }
 
 impl Credentials {
@@ -238,31 +244,35 @@ fn made(node_id: NodeId, secret: &Secret) -> Result<Settings, CredentialsError> 
     let own = own.signed_by(&own_key, &Issuer::new(authority, key)).map_err(other)?;
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own_key.serialize_der()));
     let root = root.der().clone();
-    settings(vec![own.der().clone()], key, &[root])
+    let authority = Sha256::digest(&root).into();
+    settings(vec![own.der().clone(), root.clone()], key, &[root], authority)
 }
 
 /// Certificates that files hold.
 fn given(node_id: NodeId, files: &Files) -> Result<Settings, CredentialsError> {
-    let chain = certificates(&files.certificate)?;
+    let mut chain = certificates(&files.certificate)?;
     let roots = certificates(&files.authority)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| file_error(&files.key, format!("no private key: {error}")))?;
-    own_authority(node_id, &chain, &roots)
+    let authority = own_authority(node_id, &chain, &roots)
         .map_err(|reason| CredentialsError::Own { path: files.certificate.clone(), reason })?;
-    settings(chain, key, &roots)
+    // Who joins knows the authority by its digest only, and has to be shown it.
+    chain.retain(|certificate| certificate != authority);
+    chain.push(authority.clone());
+    settings(chain, key, &roots, Sha256::digest(authority).into())
 }
 
-/// Whether the others find this node's certificate good under one of the authorities.
-fn own_authority(
+/// The authority that the others check this node's certificate with.
+fn own_authority<'a>(
     node_id: NodeId,
     chain: &[CertificateDer<'_>],
-    roots: &[CertificateDer<'static>],
-) -> Result<(), String> {
+    roots: &'a [CertificateDer<'static>],
+) -> Result<&'a CertificateDer<'static>, String> {
     let [own, between @ ..] = chain else { return Err("no certificate in it".to_owned()) };
     let mut reason = "no authority".to_owned();
     for root in roots {
         match is_taken(node_id, own, between, root) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(root),
             Err(error) => reason = certificate_error(&error, node_id),
         }
     }
@@ -319,22 +329,25 @@ fn settings(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     roots: &[CertificateDer<'static>],
+    authority: [u8; 32],
 ) -> Result<Settings, CredentialsError> {
     let other = |error: rustls::Error| CredentialsError::Other(error.to_string());
     let store = Arc::new(store(roots).map_err(other)?);
     let client_verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&store), provider())
         .build()
         .map_err(|error| CredentialsError::Other(error.to_string()))?;
-    let mut server = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&version::TLS13])
+    let server =
+        || ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&version::TLS13]);
+    let mutual = server()
         .map_err(other)?
         .with_client_cert_verifier(client_verifier)
         .with_single_cert(chain.clone(), key.clone_key())
         .map_err(other)?;
-    // Every connection proves everything anew.
-    server.alpn_protocols = vec![ALPN.to_vec()];
-    server.session_storage = Arc::new(NoServerSessionStorage {});
-    server.send_tls13_tickets = 0;
+    let join = server()
+        .map_err(other)?
+        .with_no_client_auth()
+        .with_single_cert(chain.clone(), key.clone_key())
+        .map_err(other)?;
     let mut client = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13])
         .map_err(other)?
@@ -344,7 +357,20 @@ fn settings(
     client.alpn_protocols = vec![ALPN.to_vec()];
     client.resumption = Resumption::disabled();
     client.enable_sni = false;
-    Ok(Settings { client: Arc::new(client), server: Arc::new(server) })
+    Ok(Settings {
+        client: Arc::new(client),
+        server: Arc::new(without_resumption(mutual, ALPN)),
+        join_server: Arc::new(without_resumption(join, ALPN_JOIN)),
+        authority,
+    })
+}
+
+/// Every connection proves everything anew.
+fn without_resumption(mut config: ServerConfig, alpn: &[u8]) -> ServerConfig {
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config
 }
 
 /// All certificates of a file; at least one.

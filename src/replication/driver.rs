@@ -17,16 +17,15 @@
 //!
 //! Caveats: applying runs on this thread: an entry that takes as long as an election round costs the
 //! leadership. A node that is too far behind the others' logs cannot be helped yet.
-//!
-//! [`Outcome::Expired`]: super::command::Outcome::Expired
 
 use super::{
     NodeId,
-    command::Batch,
+    command::{Batch, Outcome},
     configuration::Configuration,
     credentials::Credentials,
     failure::{Failed, OnFailure, guard},
     handshake::Local,
+    join::Desk,
     log_writer::{LogWriter, Written},
     message::PeerMessage,
     proposals::Proposals,
@@ -48,10 +47,12 @@ use crate::{
     },
 };
 use std::{
+    cell::RefCell,
     collections::VecDeque,
     future::Future,
     net::TcpListener,
     pin::{Pin, pin},
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -224,6 +225,7 @@ pub fn start<E: From<StartError> + Send + 'static>(
     on_failure: OnFailure,
 ) -> Result<DriverHandle, E> {
     let (proposer, inbox) = Proposer::new();
+    let joiners = proposer.clone();
     let (stop, stopped) = oneshot::channel();
     let (started, starting) = std::sync::mpsc::channel();
     let hand_over = Arc::new(AtomicBool::new(false));
@@ -245,7 +247,8 @@ pub fn start<E: From<StartError> + Send + 'static>(
             };
             runtime.block_on(async {
                 match Driver::new(config, stores, machine, inbox, on_failure, wanted).await {
-                    Ok((driver, status)) => {
+                    Ok((mut driver, status)) => {
+                        driver.serve_joiners(joiners);
                         let _ = started.send(Ok(status));
                         driver.run(stopped).await
                     }
@@ -273,6 +276,8 @@ struct Driver {
     hand_over: Arc<AtomicBool>,
     replica: Replica,
     machine: StateMachine,
+    /// The machine's, for nodes that join.
+    configuration: Rc<RefCell<Configuration>>,
     transport: Option<Transport>,
     log: LogWriter,
     zones: ZoneWriter,
@@ -385,6 +390,7 @@ impl Driver {
             store_id: identity.store_id,
             hand_over,
             replica,
+            configuration: Rc::new(RefCell::new(machine.configuration().clone())),
             machine,
             transport,
             log,
@@ -402,6 +408,14 @@ impl Driver {
             messages: Vec::new(),
         };
         Ok((driver, view))
+    }
+
+    /// Lets nodes with a token in.
+    fn serve_joiners(&mut self, proposer: Proposer) {
+        let configuration = Rc::clone(&self.configuration);
+        if let Some(transport) = &mut self.transport {
+            transport.serve_joiners(Desk { proposer, configuration });
+        }
     }
 
     async fn run(mut self, stopped: oneshot::Receiver<()>) -> Result<(), Failed> {
@@ -576,6 +590,9 @@ impl Driver {
             let outcomes = self.machine.apply(log_index, &batch);
             self.counters.entries += 1;
             self.counters.commands += outcomes.as_ref().map_or(0, Vec::len) as u64;
+            if outcomes.iter().flatten().any(|outcome| matches!(outcome, Outcome::Configured(_))) {
+                self.configuration.replace(self.machine.configuration().clone());
+            }
             let held = self.serving.as_mut().map(|serving| {
                 serving.applied(&batch);
                 &mut serving.held

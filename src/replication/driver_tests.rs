@@ -34,23 +34,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who is in the first configuration, and where.
 #[derive(Clone, Copy)]
-struct Member {
-    id: NodeId,
-    address: SocketAddr,
+pub(super) struct Member {
+    pub(super) id: NodeId,
+    pub(super) address: SocketAddr,
 }
 
 /// A member in this process: its directory outlives its driver.
-struct Node {
+pub(super) struct Node {
     id: NodeId,
     directory: tempfile::TempDir,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     /// For the first start; later ones bind the same port again.
     listener: Option<TcpListener>,
     driver: Option<DriverHandle>,
 }
 
 impl Node {
-    fn handle(&self) -> &DriverHandle {
+    pub(super) fn handle(&self) -> &DriverHandle {
         self.driver.as_ref().expect("a running node")
     }
 
@@ -58,7 +58,7 @@ impl Node {
         self.handle().proposer().call(Command::Barrier).await
     }
 
-    async fn wait_for(&self, what: &str, until: impl FnMut(&Status) -> bool) -> Status {
+    pub(super) async fn wait_for(&self, what: &str, until: impl FnMut(&Status) -> bool) -> Status {
         let mut status = self.handle().status().clone();
         let waited = tokio::time::timeout(PATIENCE, status.wait_for(until)).await;
         match waited {
@@ -69,7 +69,7 @@ impl Node {
         }
     }
 
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.driver.take().expect("a running node").shutdown();
     }
 
@@ -86,7 +86,7 @@ impl Node {
     }
 }
 
-fn credentials(id: NodeId, secret: &[u8]) -> Arc<Credentials> {
+pub(super) fn credentials(id: NodeId, secret: &[u8]) -> Arc<Credentials> {
     let secret = Secret::new(secret).expect("long enough");
     Arc::new(Credentials::from_secret(id, secret).expect("certificates"))
 }
@@ -127,7 +127,7 @@ fn cluster(ids: &[NodeId]) -> (Vec<Node>, Vec<Member>) {
     (nodes, members)
 }
 
-async fn running(ids: &[NodeId]) -> (Vec<Node>, Vec<Member>) {
+pub(super) async fn running(ids: &[NodeId]) -> (Vec<Node>, Vec<Member>) {
     let (mut nodes, members) = cluster(ids);
     for node in &mut nodes {
         node.start(&members, |_| {}).await;

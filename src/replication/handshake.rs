@@ -23,7 +23,8 @@
 use super::{
     NodeId,
     channel::Channel,
-    credentials::{self, ALPN, Credentials, certificate_error, is_for, keyed, mac, server_name},
+    credentials::{self, ALPN, ALPN_JOIN, Credentials, certificate_error, is_for, keyed, mac, server_name},
+    join::{self, Desk, Rejection},
 };
 use hmac::Mac;
 use rustls::{
@@ -85,6 +86,14 @@ pub enum Side {
 }
 
 impl Side {
+    /// The member that should be at the other end.
+    fn expected(self) -> Option<NodeId> {
+        match self {
+            Side::Dialer(peer, _) => Some(peer),
+            Side::Listener => None,
+        }
+    }
+
     fn labels(self) -> (&'static [u8], &'static [u8]) {
         match self {
             Side::Dialer(..) => (b"trimaran dialer", b"trimaran listener"),
@@ -142,6 +151,9 @@ pub enum Refusal {
     /// This node works under an older configuration, and the other's does not name it.
     #[error("this node has been removed from the cluster")]
     Removed,
+    /// It wants to become a member.
+    #[error("a node may not join: {0}")]
+    Joiner(Rejection),
     /// Of ours.
     #[error("it refuses this node: {0}")]
     Refused(Verdict),
@@ -289,12 +301,33 @@ pub async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
     side: Side,
     known_store: &dyn Fn(NodeId) -> Option<u64>,
 ) -> Result<(Channel<S>, Authenticated), (Refusal, Option<NodeId>)> {
-    let expected = match side {
-        Side::Dialer(peer, _) => Some(peer),
-        Side::Listener => None,
-    };
+    let secured = secure(stream, local, side).await;
+    greet(secured.map_err(|refusal| (refusal, side.expected()))?, local, side, known_store).await
+}
+
+/// The same for a listener that lets nodes join: those are answered, and `None` is what is left of them.
+pub(super) async fn shake_or_answer<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    local: &Local,
+    known_store: &dyn Fn(NodeId) -> Option<u64>,
+    desk: &Desk,
+) -> Result<Option<(Channel<S>, Authenticated)>, (Refusal, Option<NodeId>)> {
     let (mut tls, exporter) =
-        secure(stream, local, side).await.map_err(|error| (explain(error, local, expected), expected))?;
+        secure(stream, local, Side::Listener).await.map_err(|refusal| (refusal, None))?;
+    if tls.get_ref().1.alpn_protocol() == Some(ALPN_JOIN) {
+        let answered = join::answer(&mut tls, &exporter, &local.credentials, desk).await;
+        return answered.map(|()| None).map_err(|refusal| (refusal, None));
+    }
+    greet((tls, exporter), local, Side::Listener, known_store).await.map(Some)
+}
+
+async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
+    (mut tls, exporter): (TlsStream<S>, [u8; 32]),
+    local: &Local,
+    side: Side,
+    known_store: &dyn Fn(NodeId) -> Option<u64>,
+) -> Result<(Channel<S>, Authenticated), (Refusal, Option<NodeId>)> {
+    let expected = side.expected();
     let (_, state) = tls.get_ref();
     if state.alpn_protocol() != Some(ALPN) {
         return Err((Refusal::Protocol, expected));
@@ -304,7 +337,8 @@ pub async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
     let mut greeting = Greeting { tls: &mut tls, local, side, exporter, certificate, claimed: expected };
     match greeting.exchange(known_store).await {
         Ok(authenticated) => Ok((Channel::new(tls), authenticated)),
-        Err(refusal) => Err((explain_refusal(refusal, local, greeting.claimed), greeting.claimed)),
+        Err(Refusal::Io(error)) => Err((explain(error, local, greeting.claimed), greeting.claimed)),
+        Err(refusal) => Err((refusal, greeting.claimed)),
     }
 }
 
@@ -313,18 +347,22 @@ async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     local: &Local,
     side: Side,
-) -> io::Result<(TlsStream<S>, [u8; 32])> {
+) -> Result<(TlsStream<S>, [u8; 32]), Refusal> {
+    let failed = |error| explain(error, local, side.expected());
     let settings = local.credentials.settings();
     match side {
         Side::Dialer(peer, _) => {
             let connector = TlsConnector::from(Arc::clone(&settings.client));
-            let tls = connector.connect(server_name(peer), stream).await?;
+            let tls = connector.connect(server_name(peer), stream).await.map_err(failed)?;
             let exporter = exporter(tls.get_ref().1)?;
             Ok((tls.into(), exporter))
         }
         Side::Listener => {
-            let started = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-            let tls = started.into_stream(Arc::clone(&settings.server)).await?;
+            let started = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(failed)?;
+            let joins =
+                started.client_hello().alpn().is_some_and(|mut names| names.all(|name| name == ALPN_JOIN));
+            let config = if joins { &settings.join_server } else { &settings.server };
+            let tls = started.into_stream(Arc::clone(config)).await.map_err(failed)?;
             let exporter = exporter(tls.get_ref().1)?;
             Ok((tls.into(), exporter))
         }
@@ -427,13 +465,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Greeting<'_, S> {
         } else {
             Verdict::Welcome
         }
-    }
-}
-
-fn explain_refusal(refusal: Refusal, local: &Local, peer: Option<NodeId>) -> Refusal {
-    match refusal {
-        Refusal::Io(error) => explain(error, local, peer),
-        refusal => refusal,
     }
 }
 

@@ -11,6 +11,8 @@
 //!                                          └──► zone_writer, written behind             zones.sqlite
 //! ```
 //!
+//! `join` lets a node in that has a token.
+//!
 //! Invariants: nothing leaves a node before what it promises is on its disk; zone data changes in
 //! `state_machine` only, in the order of the log; every command is applied at most once; a node whose memory and
 //! disk may differ stops (`failure`). `omnipaxos` is known to `consensus` and the files beside it only.
@@ -39,6 +41,9 @@ pub mod failure;
 mod guard_tests;
 pub mod guards;
 pub mod handshake;
+pub mod join;
+#[cfg(test)]
+mod join_tests;
 pub mod load;
 #[cfg(test)]
 mod lockstep;
