@@ -8,7 +8,8 @@
 //! What clients do to the registers becomes the history that is checked. Other updates and the coming and going of
 //! zones are there for the state machine's sake.
 
-use super::Rules;
+use super::Scenario;
+use super::leases::{HeldBack, Serving};
 use super::node::Node;
 use super::registers::{self, History, Input, Output, PAIRS, Place, Values, records};
 use super::stats::Count;
@@ -52,6 +53,8 @@ struct UnderWay {
     place: Option<Place>,
     node: NodeId,
     gives_up_at: u64,
+    /// Its outcome is held back until every node serves it that may answer.
+    everywhere: bool,
 }
 
 pub(super) struct Clients {
@@ -66,10 +69,11 @@ pub(super) struct Clients {
     value: u32,
     asked: bool,
     barrier_before_read: bool,
+    leases: bool,
 }
 
 impl Clients {
-    pub(super) fn new(clients: usize, rules: &Rules) -> Clients {
+    pub(super) fn new(clients: usize, scenario: &Scenario) -> Clients {
         let (reply_to, replies) = mpsc::channel();
         Clients {
             clients,
@@ -81,7 +85,8 @@ impl Clients {
             believed: [[0, 0]; PAIRS],
             value: 100,
             asked: false,
-            barrier_before_read: rules.barrier_before_read,
+            barrier_before_read: scenario.rules.barrier_before_read,
+            leases: scenario.leases,
         }
     }
 
@@ -185,11 +190,12 @@ impl Clients {
             Wish::Step => Vec::new(),
         };
         let gives_up_at = world.now + 20 + world.rng.below(400) as u64;
+        let everywhere = self.leases && !matches!(wish, Wish::Pair(_, Input::Read)) && world.rng.chance(50);
         let steps = commands.len();
         for (at, command) in commands.into_iter().enumerate() {
             self.last += 1;
             let wish = if at + 1 == steps { wish } else { Wish::Step };
-            self.under_way.insert(self.last, UnderWay { client, wish, place, node, gives_up_at });
+            self.under_way.insert(self.last, UnderWay { client, wish, place, node, gives_up_at, everywhere });
             if matches!(command, Command::Barrier) && !self.barrier_before_read {
                 // The world that listens outlives its clients.
                 let _ = self.reply_to.send((self.last, Outcome::Done));
@@ -257,21 +263,65 @@ impl Clients {
                 world.judge.acknowledged(id)?;
                 world.stats[Count::Acknowledged] += 1;
             }
-            let is_lost = world.rng.below(1000) < 20;
-            let listens = |operation: &UnderWay| !is_lost || operation.client == LAST_CLIENT;
-            if !self.under_way.get(&id).is_some_and(listens) {
-                continue;
+            let is_held = self.under_way.get(&id).is_some_and(|operation| operation.everywhere);
+            if is_held && outcome != Outcome::Expired {
+                self.hold(id, outcome, nodes);
+            } else {
+                self.reply(id, outcome, world, nodes)?;
             }
-            let Some(operation) = self.under_way.remove(&id) else { continue };
-            match (operation.place, outcome) {
-                (_, Outcome::Expired) => self.ask_again(operation, world, nodes),
-                (Some(place), Outcome::Updated(Rcode::NOTAUTH)) => self.history.never(place),
-                (Some(place), outcome) => {
-                    let node = &nodes[&operation.node];
-                    self.answered(place, operation.wish, outcome, node, world)?;
-                }
-                (None, _) => (),
+        }
+        Ok(())
+    }
+
+    /// The outcome stays at the node until all that it has applied by now is everywhere.
+    fn hold(&self, operation: OperationId, outcome: Outcome, nodes: &mut BTreeMap<NodeId, Node>) {
+        let node = self.under_way.get(&operation).and_then(|operation| nodes.get_mut(&operation.node));
+        let Some(process) = node.and_then(|node| node.process.as_mut()) else { return };
+        let index = process.applied_index();
+        if let Some(serving) = &mut process.serving {
+            serving.hold(HeldBack { index, operation, outcome });
+        }
+    }
+
+    /// Gives the outcomes that `node` needs not hold back any more.
+    pub(super) fn release(
+        &mut self,
+        node: NodeId,
+        world: &mut Environment<'_>,
+        nodes: &mut BTreeMap<NodeId, Node>,
+    ) -> Result<(), String> {
+        loop {
+            let process = nodes.get_mut(&node).and_then(|node| node.process.as_mut());
+            let held = process.and_then(|process| process.serving.as_mut()).and_then(Serving::release);
+            let Some(held) = held else { return Ok(()) };
+            world.judge.is_everywhere(held.index);
+            world.stats[Count::Everywhere] += 1;
+            self.reply(held.operation, held.outcome, world, nodes)?;
+        }
+    }
+
+    /// An answer is on its way to its client, and may be lost there.
+    fn reply(
+        &mut self,
+        id: OperationId,
+        outcome: Outcome,
+        world: &mut Environment<'_>,
+        nodes: &mut BTreeMap<NodeId, Node>,
+    ) -> Result<(), String> {
+        let is_lost = world.rng.below(1000) < 20;
+        let listens = |operation: &UnderWay| !is_lost || operation.client == LAST_CLIENT;
+        if !self.under_way.get(&id).is_some_and(listens) {
+            return Ok(());
+        }
+        let Some(operation) = self.under_way.remove(&id) else { return Ok(()) };
+        match (operation.place, outcome) {
+            (_, Outcome::Expired) => self.ask_again(operation, world, nodes),
+            (Some(place), Outcome::Updated(Rcode::NOTAUTH)) => self.history.never(place),
+            (Some(place), outcome) => {
+                let node = &nodes[&operation.node];
+                self.answered(place, operation.wish, outcome, node, world)?;
             }
+            (None, _) => (),
         }
         Ok(())
     }

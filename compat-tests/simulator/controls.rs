@@ -2,7 +2,7 @@
 
 use super::campaign::campaign;
 use super::{Rules, Scenario};
-use trimaran::replication::guards::Guards;
+use trimaran::replication::{guards::Guards, serving};
 
 /// Seeds within which every control is caught.
 const SEEDS: u64 = 2000;
@@ -82,4 +82,43 @@ fn control_a_snapshot_merged_by_the_core_is_caught() {
         let guards = Guards { normalise_log_sync: false, ..Guards::default() };
         Scenario { guards, lossy: false, ..Scenario::of_seed(seed) }
     });
+}
+
+/// Every rule of leases is needed.
+fn stale_answers_without(what: &str, rules: serving::Rules) {
+    must_be_caught(what, "stale", |seed| Scenario {
+        lease_rules: rules,
+        leases: true,
+        clock_rates: [1000, 930, 1070, 930, 1070],
+        ..Scenario::of_seed(seed)
+    });
+}
+
+#[test]
+fn control_leases_that_do_not_allow_for_drift_are_caught() {
+    stale_answers_without(
+        "no drift",
+        serving::Rules { allows_for_drift: false, ..serving::Rules::default() },
+    );
+}
+
+#[test]
+fn control_leases_that_do_not_outlast_a_restart_are_caught() {
+    stale_answers_without(
+        "no wait at start",
+        serving::Rules { waits_after_start: false, ..serving::Rules::default() },
+    );
+}
+
+#[test]
+fn control_leases_without_floors_are_caught() {
+    stale_answers_without("no floors", serving::Rules { keeps_floors: false, ..serving::Rules::default() });
+}
+
+#[test]
+fn control_leases_that_are_granted_before_recovery_are_caught() {
+    stale_answers_without(
+        "no recovery",
+        serving::Rules { recovers_first: false, ..serving::Rules::default() },
+    );
 }

@@ -32,6 +32,8 @@ pub(super) struct Judge {
     /// The same of updates, each of which is in one entry only.
     updated: BTreeMap<OperationId, u64>,
     acknowledged: BTreeSet<OperationId>,
+    /// Somebody was told that everything below is everywhere.
+    everywhere: u64,
     /// Serials of zones as they were last served.
     serials: BTreeMap<Name, u32>,
 }
@@ -141,6 +143,15 @@ impl Judge {
                 Err(format!("node {node} serves {values:?} at {applied_index}, and should {expected:?}"))
             }
         }
+    }
+
+    /// An update below `index` was acknowledged everywhere.
+    pub(super) fn is_everywhere(&mut self, index: u64) {
+        self.everywhere = self.everywhere.max(index);
+    }
+
+    pub(super) fn everywhere(&self) -> u64 {
+        self.everywhere
     }
 
     /// A number for the whole history.

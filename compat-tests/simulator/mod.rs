@@ -5,6 +5,7 @@
 //! seed ──> World: step by step ──> Faults: crash, power loss, partition, delay, pause, clock, disk
 //!            │                ├──> Network: sessions, delay; lossy: drop, repeat, reorder inside a session
 //!            │                ├──> Node: Replica + Proposals + StateMachine + disks, turned like the driver does
+//!            │                ├──> leases: what is acknowledged everywhere is served everywhere
 //!            │                └──> Clients: swaps, reads, zones; asked again elsewhere ──> History
 //!            └──> Judge: after every step, what must never happen; at the end, what must have happened
 //!                 linearizability: whether the History could have happened one at a time
@@ -23,6 +24,7 @@ mod clients;
 mod controls;
 mod faults;
 mod judge;
+mod leases;
 mod linearizability;
 mod log_disk;
 mod network;
@@ -36,7 +38,7 @@ mod zone_disk;
 
 use crate::harness::rng::Rng;
 use campaign::{campaign, env_number};
-use trimaran::replication::guards::Guards;
+use trimaran::replication::{guards::Guards, serving};
 use world::{Report, World};
 
 /// What a run is made of, beside its seed.
@@ -61,6 +63,9 @@ struct Scenario {
     check_disks: bool,
     /// True milliseconds in a thousand of a node's own, as faults set them.
     clock_rates: [u64; 5],
+    /// Nodes have leases, and some updates are acknowledged when they are everywhere.
+    leases: bool,
+    lease_rules: serving::Rules,
 }
 
 /// What the simulated parts of a node stand for. All of them on, except in the controls.
@@ -81,6 +86,7 @@ impl Default for Rules {
 impl Scenario {
     /// Three and five members in turn, sometimes a single one; sessions like TCP's, every fifth run lossy.
     fn of_seed(seed: u64) -> Scenario {
+        let leases = seed % 7 < 3;
         Scenario {
             members: match seed % 16 {
                 15 => 1,
@@ -94,7 +100,10 @@ impl Scenario {
             wipe: false,
             compacts: true,
             check_disks: true,
-            clock_rates: [1000, 980, 1020, 700, 1400],
+            // Leases allow for two clocks of which one is fast and one slow by 9 %; all else for any.
+            clock_rates: if leases { [1000, 980, 1020, 930, 1070] } else { [1000, 980, 1020, 700, 1400] },
+            leases,
+            lease_rules: serving::Rules::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! One node: disks that survive a crash, and a process that does not.
 
 use super::judge::{Applied, Judge};
+use super::leases::Serving;
 use super::log_disk::{Crash, LogDisk};
 use super::stats::{Count, Stats};
 use super::world::Environment;
@@ -67,6 +68,7 @@ pub(super) struct Process {
     compacts: bool,
     decided: u64,
     epoch: u64,
+    pub(super) serving: Option<Serving>,
 }
 
 /// A node's own clock, which never goes back.
@@ -112,6 +114,20 @@ impl Node {
         self.clock = Clock { true_millis: now, own_millis: self.clock.at(now), rate };
     }
 
+    /// Whether it would answer a query for a zone that needs a lease, without the newest of what is everywhere.
+    pub(super) fn serves_stale(&self, judge: &Judge, now: u64) -> bool {
+        self.process.as_ref().is_some_and(|process| {
+            process.paused_until <= now
+                && process.applied_index() < judge.everywhere()
+                && process.is_leased(self.clock.at(now))
+        })
+    }
+
+    /// Its own clock, in milliseconds.
+    pub(super) fn clock_at(&self, now: u64) -> u64 {
+        self.clock.at(now)
+    }
+
     /// What a process sees of its own clock.
     pub(super) fn instant(&self, start: Instant, now: u64) -> Instant {
         start + Duration::from_millis(self.clock.at(now))
@@ -143,7 +159,10 @@ impl Node {
         replica.start_applying_at(machine.applied_index());
         replica.configure(machine.configuration().clone(), machine.applied_index());
         let clock = self.clock.at(now);
+        let serving =
+            scenario.leases.then(|| Serving::new(scenario, self.id, self.incarnation, &replica, clock));
         self.process = Some(Process {
+            serving,
             replica,
             machine,
             proposals: Proposals::new(self.id, self.incarnation, DEADLINE, RETRY_INTERVAL),
@@ -228,6 +247,11 @@ impl Node {
             self.log_disk.begin(ops, now, world.rng);
         }
         process.apply(self.id, world.judge, world.stats)?;
+        if let Some(serving) = &mut process.serving
+            && serving.turn(&mut process.replica, process.machine.applied_index(), clock)
+        {
+            process.replica.take_messages(messages, &|_| sends_parts);
+        }
         let epoch = process.replica.leadership_epoch();
         world.stats[Count::Leaderships] += epoch - process.epoch;
         process.epoch = epoch;
@@ -275,6 +299,9 @@ impl Process {
             judge.applied(node, index, applied, &batch)?;
             count_zones(&batch, outcomes.as_deref(), stats);
             self.proposals.applied(index, batch.id, outcomes, None);
+            if let Some(serving) = self.serving.as_mut().filter(|_| batch.id.node != node) {
+                serving.applied(batch.id.node);
+            }
             if self.machine.configuration().id > self.replica.configuration().id {
                 self.replica.configure(self.machine.configuration().clone(), self.machine.applied_index());
                 // What was handed out from behind the change is void.

@@ -29,6 +29,7 @@ counts! {
     Decided: "entries decided",
     Compacted: "compacted",
     Acknowledged: "updates acknowledged",
+    Everywhere: "of them everywhere",
     Expired: "expired",
     Retried: "retried through another node",
     ZonesAdded: "zones added",

@@ -68,7 +68,7 @@ impl World {
         let nodes = (1..=scenario.members).map(|id| (id, Node::new(id))).collect();
         let network = Network::new(scenario.lossy);
         World {
-            clients: Clients::new(5, &scenario.rules),
+            clients: Clients::new(5, &scenario),
             scenario,
             rng,
             now: 0,
@@ -169,10 +169,20 @@ impl World {
         let (clients, nodes, mut environment) = self.parts();
         clients.act(&mut environment, nodes, busy)?;
         for id in self.ids() {
+            self.serves_nothing_stale(id)?;
             self.arrivals(id);
             self.turn(id)?;
+            self.serves_nothing_stale(id)?;
         }
         Ok(())
+    }
+
+    /// Whoever may answer serves what was acknowledged everywhere.
+    fn serves_nothing_stale(&self, id: NodeId) -> Result<(), String> {
+        match self.nodes[&id].serves_stale(&self.judge, self.now) {
+            false => Ok(()),
+            true => Err(format!("stale: node {id} has a lease, and lacks what is everywhere")),
+        }
     }
 
     fn turn(&mut self, id: NodeId) -> Result<(), String> {
@@ -182,6 +192,7 @@ impl World {
         let node = nodes.get_mut(&id).expect("ids come from the map");
         let turned = node.turn(&mut environment, &mut messages)?;
         clients.hear(&mut environment, nodes)?;
+        clients.release(id, &mut environment, nodes)?;
         self.on_majority_of_disks(decided)?;
         self.within_bounds(id)?;
         if let Some(process) = &self.nodes[&id].process {
@@ -351,6 +362,9 @@ impl World {
             let (role, applied) = (process.replica.role(), process.applied_index());
             if !process.replica.is_ready() {
                 return Err(format!("stuck: node {id} is {role:?} and knows no leader"));
+            }
+            if self.scenario.leases && !process.is_leased(node.clock_at(self.now)) {
+                return Err(format!("stuck: node {id} has no lease"));
             }
             if applied != end {
                 return Err(format!("stuck: node {id} ({role:?}) has applied {applied} of {end} entries"));
