@@ -8,7 +8,7 @@
 //! Every query is sent after the acknowledgement. So whatever comes back, however late, must know of k: a query that waited
 //! in the socket of a stopped node, too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::harness::link::Link;
 use super::harness::named::{START_LIMIT, Zone};
+use super::harness::namespaces::Network;
 use super::harness::rng::Rng;
 use super::harness::wait::{self, Durations};
 use super::harness::wire::{self, Message, NOERROR, NXDOMAIN, Query, Rr, SERVFAIL};
@@ -36,7 +36,7 @@ fn owner(number: usize) -> String {
 }
 
 fn zone(statements: &str) -> Zone {
-    Zone::primary(ZONE, &zonegen::small(ZONE)).with(statements)
+    Zone::primary(ZONE, &zonegen::small(ZONE)).with("allow-transfer { any; };").with(statements)
 }
 
 /// Adds the owner of this number; what the node says of it.
@@ -75,7 +75,7 @@ struct Askers {
 impl Askers {
     fn new(servers: &[SocketAddr]) -> Askers {
         let sockets = servers.iter().map(|server| {
-            let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket can be bound");
+            let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket can be bound");
             socket.connect(server).expect("a socket can be connected");
             socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout can be set");
             socket
@@ -151,7 +151,7 @@ fn write(
 }
 
 /// Kills, stops and cuts off one node after the other, until the writers are done.
-fn disturb(cluster: &mut Cluster, links: &BTreeMap<(usize, usize), Link>, askers: &Askers, mut rng: Rng) {
+fn disturb(cluster: &mut Cluster, network: &Network, askers: &Askers, mut rng: Rng) {
     while !askers.ended.load(Ordering::Relaxed) {
         let index = rng.below(NODES);
         let time = Duration::from_millis(rng.below(2500) as u64);
@@ -177,13 +177,14 @@ fn disturb(cluster: &mut Cluster, links: &BTreeMap<(usize, usize), Link>, askers
                 count(&askers.tally.stops);
             }
             kind => {
-                // A whole node, or one way only.
-                let mut ways = links.iter().filter(|((high, low), _)| *high == index || *low == index);
-                let ways: Vec<&Link> = ways.by_ref().map(|(_, link)| link).collect();
-                let ways = if kind == 2 { &ways[..] } else { &ways[..1] };
-                ways.iter().for_each(|link| link.set_cut(true));
+                // From both others, or in one direction from one of them. Clients still reach it.
+                let others = [(index + 1) % NODES, (index + 2) % NODES];
+                match kind {
+                    2 => others.iter().for_each(|other| network.part(index + 1, other + 1)),
+                    _ => network.deafen(index + 1, others[rng.below(2)] + 1),
+                }
                 last(400);
-                ways.iter().for_each(|link| link.set_cut(false));
+                network.heal_all();
                 count(&askers.tally.cuts);
             }
         }
@@ -194,9 +195,10 @@ fn disturb(cluster: &mut Cluster, links: &BTreeMap<(usize, usize), Link>, askers
     }
 }
 
-/// A run: the judges, and what was acknowledged.
-fn run(site: &Site, statements: &str, updates: usize, is_disturbed: bool) -> Askers {
-    let (mut cluster, links) = Cluster::linked(site, NODES, &[zone("")], statements);
+/// A run under these statements of the zone; nothing where there are no namespaces.
+fn run(site: &Site, statements: &str, updates: usize) -> Option<Askers> {
+    let network = Network::new(NODES)?;
+    let mut cluster = Cluster::in_namespaces(site, &network, NODES, &[zone(statements)]);
     cluster.start_all();
     let servers = cluster.servers();
     let askers = Askers::new(&servers);
@@ -212,16 +214,14 @@ fn run(site: &Site, statements: &str, updates: usize, is_disturbed: bool) -> Ask
                 scope.spawn(move || write(askers, servers, next, updates, rng))
             })
             .collect();
-        let (cluster, links, rng) = (&mut cluster, &links, rng.fork());
-        let disturber = is_disturbed.then(|| scope.spawn(move || disturb(cluster, links, askers, rng)));
+        let (cluster, network, rng) = (&mut cluster, &network, rng.fork());
+        let disturber = scope.spawn(move || disturb(cluster, network, askers, rng));
         let wrote: Vec<_> = writers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         askers.ended.store(true, Ordering::Relaxed);
         for wrote in wrote {
             acknowledged.extend(wrote.expect("a writer that is done"));
         }
-        if let Some(disturber) = disturber {
-            disturber.join().expect("whoever disturbs is done");
-        }
+        disturber.join().expect("whoever disturbs is done");
         readers.into_iter().for_each(|reader| reader.join().expect("a reader that is done"));
     });
     for node in &mut cluster.nodes {
@@ -234,8 +234,8 @@ fn run(site: &Site, statements: &str, updates: usize, is_disturbed: bool) -> Ask
         let lost: Vec<_> = acknowledged.iter().filter(|number| !held.contains(&owner(**number))).collect();
         assert!(lost.is_empty(), "{server} lost {lost:?}");
     }
-    println!("{statements}: {:?}", askers.tally);
-    askers
+    println!("{statements} {:?}", askers.tally);
+    Some(askers)
 }
 
 fn updates() -> usize {
@@ -245,7 +245,7 @@ fn updates() -> usize {
 #[test]
 fn acknowledged_everywhere_is_everywhere_whatever_happens_to_nodes() {
     let site = Site::new("leases-everywhere");
-    let askers = run(&site, "acknowledge everywhere; lease-duration 500;", updates(), true);
+    let Some(askers) = run(&site, "acknowledge everywhere;", updates()) else { return };
     let examples = askers.examples.lock().expect("no panic");
     assert!(examples.is_empty(), "stale answers: {examples:?}");
     assert!(askers.tally.fresh.load(Ordering::Relaxed) > updates());
@@ -255,15 +255,14 @@ fn acknowledged_everywhere_is_everywhere_whatever_happens_to_nodes() {
 #[test]
 fn acknowledged_by_a_quorum_is_not_everywhere() {
     let site = Site::new("leases-quorum");
-    let askers = run(&site, "acknowledge quorum;", 500, true);
+    let Some(askers) = run(&site, "acknowledge quorum;", 500) else { return };
     assert!(askers.tally.stale.load(Ordering::Relaxed) > 0, "{:?}", askers.tally);
 }
 
 #[test]
 fn when_a_node_dies_updates_are_acknowledged_again_within_their_deadline() {
     let site = Site::new("leases-bound");
-    let (mut cluster, _links) = Cluster::linked(&site, NODES, &[zone("")], "acknowledge everywhere;");
-    cluster.start_all();
+    let mut cluster = Cluster::start_new(&site, NODES, &[zone("acknowledge everywhere;")]);
     let mut number = 0;
     let mut waited = Durations::default();
     for round in 0..4 {
@@ -302,7 +301,9 @@ fn extended_error(response: &Message) -> Option<u16> {
 #[test]
 fn a_node_that_is_cut_off_withholds_what_may_be_stale() {
     let site = Site::new("leases-withheld");
-    let named = |name: &str, statements: &str| Zone::primary(name, &zonegen::small(name)).with(statements);
+    let named = |name: &str, statements: &str| {
+        Zone::primary(name, &zonegen::small(name)).with("allow-transfer { any; };").with(statements)
+    };
     let zones = [
         named("no.test.", "acknowledge everywhere;"),
         named("drop.test.", "acknowledge everywhere; stale-answers drop;"),
@@ -310,7 +311,8 @@ fn a_node_that_is_cut_off_withholds_what_may_be_stale() {
         named("quorum.test.", ""),
         named("fresh.test.", "consistency linearizable;"),
     ];
-    let (mut cluster, links) = Cluster::linked(&site, NODES, &zones, "");
+    let Some(network) = Network::new(NODES) else { return };
+    let mut cluster = Cluster::in_namespaces(&site, &network, NODES, &zones);
     cluster.start_all();
     let node = &cluster.nodes[0];
     let edns = |name: &str| Query { edns: Some((1232, false)), ..Query::new(name, wire::SOA) };
@@ -320,9 +322,8 @@ fn a_node_that_is_cut_off_withholds_what_may_be_stale() {
     }
     let lease = http::json(node.http(), "/cluster").expect("a status");
     assert!(lease["lease"]["remaining_ms"].as_u64().is_some_and(|left| left > 0 && left <= 1000), "{lease}");
-    for ((_, low), link) in &links {
-        link.set_cut(*low == 0);
-    }
+    network.part(1, 2);
+    network.part(1, 3);
     wait::until("the node to be without a lease", Duration::from_secs(20), || {
         http::get(node.http(), "/readyz").filter(|(status, _)| *status == 503)?;
         (ask("no.test.")?.rcode == SERVFAIL).then_some(())
@@ -351,7 +352,7 @@ fn a_node_that_is_cut_off_withholds_what_may_be_stale() {
     for other in &cluster.nodes[1..] {
         assert_eq!(client::ask(other.dns(), &edns("no.test.")).map(|response| response.rcode), Some(NOERROR));
     }
-    links.values().for_each(|link| link.set_cut(false));
+    network.heal_all();
     wait::until("the node to have a lease again", START_LIMIT, || {
         ask("no.test.").filter(|response| response.rcode == NOERROR)
     });

@@ -1,11 +1,9 @@
 //! A cluster of Trimaran nodes, or one BIND primary in its place (see the module above).
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::link::Link;
 use super::named::{Named, Program, START_LIMIT, Zone};
 use super::namespaces::Network;
 use super::site::Site;
@@ -49,28 +47,6 @@ impl Cluster {
                 .launched_by(network.launcher(id), log)
         });
         Cluster { nodes: nodes.collect(), addresses: addresses.clone() }
-    }
-
-    /// As [`Cluster::new`], with more statements in each `cluster` block, and links in place of the ways between nodes:
-    /// node `i` reaches node `j`, below it, by the link of `(i, j)`.
-    pub fn linked(
-        site: &Site,
-        count: usize,
-        zones: &[Zone],
-        statements: &str,
-    ) -> (Cluster, BTreeMap<(usize, usize), Link>) {
-        let addresses: Vec<SocketAddr> = (0..count).map(|_| site.address()).collect();
-        let pairs = (0..count).flat_map(|high| (0..high).map(move |low| (high, low)));
-        let links: BTreeMap<_, _> =
-            pairs.map(|(high, low)| ((high, low), Link::to(addresses[low]))).collect();
-        let nodes = (0..count).map(|id| {
-            let way = |peer: usize| links.get(&(id, peer)).map_or(addresses[peer], Link::address);
-            let ways: Vec<SocketAddr> = (0..count).map(way).collect();
-            let block = block(id + 1, &ways, SECRET).replacen("{\n", &format!("{{\n  {statements}\n"), 1);
-            Named::new(site, &format!("node{}", id + 1), Program::Trimaran, zones, &block)
-        });
-        let nodes = nodes.collect();
-        (Cluster { nodes, addresses }, links)
     }
 
     /// Starts `count` nodes and waits until all are ready.

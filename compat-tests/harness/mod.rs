@@ -4,7 +4,6 @@
 //! Site ── directory and loopback addresses of one test; kept when the test fails
 //!  ├─ Named ── one `named -g -c F`: BIND, or Trimaran with the same configuration file
 //!  ├─ Cluster ── n Trimaran nodes, each a Named with a `cluster` block
-//!  ├─ Link ── a way between two nodes that can be cut
 //!  ├─ Secondary, Peer ── Knot and NSD
 //!  ├─ client, nsupdate, writer, load, history ── those who ask and update
 //!  └─ namespaces, faulty_disk ── what happens to nodes; linearizable ── whether what was answered can be
@@ -30,7 +29,6 @@ pub mod faulty_disk;
 pub mod history;
 pub mod http;
 pub mod linearizable;
-pub mod link;
 pub mod load;
 pub mod named;
 pub mod namespaces;
