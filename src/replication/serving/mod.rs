@@ -50,7 +50,8 @@
 //! there, whatever the load. A node that dies delays acknowledgements once, for at most D + D/5 and a round trip; one that
 //! stays connected and does not apply, D/2 longer.
 //!
-//! Even numbers of members are no special case (a majority is more than half); a single member may always answer.
+//! Even numbers of members are no special case (a majority is more than half); a single member may always answer, once it
+//! has recovered.
 //!
 //! Not here: sockets, threads and the clock (`turn`); who is held back (`held`); what the query path sees (`lease`).
 //!
@@ -422,13 +423,15 @@ impl Leases {
         self.everywhere
     }
 
-    /// Until when this node may answer, by its own clock. Zero if it may not; [`Time::MAX`] if it is alone.
+    /// Until when this node may answer, by its own clock. Zero if it may not; [`Time::MAX`] if it is alone and has
+    /// recovered.
     pub fn valid_until(&self) -> Time {
         if !self.is_member() {
             return Time::ZERO;
         }
         if self.members.len() == 1 {
-            return Time::MAX;
+            // After a start the zones may be behind what was acknowledged, until the log has been applied.
+            return if self.recovery == Recovery::Done { Time::MAX } else { Time::ZERO };
         }
         let reached = |grant: &&Grant| grant.floor <= self.view.applied_index;
         let own = self.asked.back().map(|(_, sent)| *sent + self.config.duration);

@@ -249,6 +249,16 @@ fn a_lease_is_no_longer_than_either_side_says_and_needs_its_floor() {
 }
 
 #[test]
+fn a_node_that_is_alone_answers_after_a_start_when_it_has_applied_its_log() {
+    let mut alone = leases(4, 2, &[4], 0);
+    let behind = View { applied_index: 3, ..at(5) };
+    for (view, valid_until) in [(behind, Time::ZERO), (at(5), Time::MAX), (at(6), Time::MAX)] {
+        alone.step(millis(TICK), view, &mut Vec::new());
+        assert_eq!(alone.valid_until(), valid_until, "{view:?}");
+    }
+}
+
+#[test]
 fn a_node_that_is_alone_always_answers() {
     let mut bench = Bench::new(&[4], 7);
     bench.pass(GRANTED);
