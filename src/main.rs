@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
-use trimaran::cli::{self, demo::Demo, getopt::program_name};
+use trimaran::cli::{self, cluster::Cluster, demo::Demo, getopt::program_name};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -33,6 +33,7 @@ enum Command {
     /// Shows or rewrites a journal of BIND, as named-journalprint does
     #[command(disable_help_flag = true)]
     Journalprint(Verbatim),
+    Cluster(Cluster),
     /// A cluster in one process on loopback, to try things on
     Demo(Demo),
 }
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         args.push("trimaran".into());
     }
     match Arguments::parse_from(args).command {
+        Command::Cluster(cluster) => exit(cli::cluster::cluster(&cluster)),
         Command::Demo(demo) => exit(cli::demo::demo(&demo)),
         // Taken above; clap knows these commands for its help only.
         Command::Named(_)

@@ -1,7 +1,7 @@
 //! The commands: one file each.
 //!
 //! ```text
-//! argv[0], argv[1] ──► named | checkzone | compilezone | checkconf | journalprint | demo ──► exit code
+//! argv[0], argv[1] ──► named | checkzone | compilezone | checkconf | journalprint | cluster | demo ──► exit code
 //! ```
 //!
 //! Commands that stand in for one of BIND's keep its options and its getopt rules ([`getopt`]) and are the
@@ -9,6 +9,7 @@
 
 pub mod checkconf;
 pub mod checkzone;
+pub mod cluster;
 pub mod demo;
 pub mod explain;
 pub mod getopt;

@@ -4,6 +4,7 @@
 //! anything. `/healthz` says that the process answers, `/readyz` that this node can serve and take updates.
 
 use super::metrics;
+use super::socket::role_name;
 use crate::dns::Name;
 use crate::replication::NodeId;
 use crate::replication::replica::Role;
@@ -179,13 +180,7 @@ fn cluster(status: &ClusterStatus) -> Response {
         .zones
         .iter()
         .map(|zone| json!({ "name": zone.name.to_string(), "serial": zone.serial, "records": zone.records }));
-    let role = match status.role {
-        Role::Leader => "leader",
-        Role::Follower => "follower",
-        Role::Candidate => "candidate",
-        Role::Learner => "learner",
-        Role::Removed => "removed",
-    };
+    let role = role_name(status.role);
     let mut told = json!({
         "node": status.node,
         "role": role,

@@ -16,7 +16,9 @@
 mod answering;
 mod certificates;
 mod confirming;
+pub mod joined;
 mod listening;
+mod membership;
 mod policy;
 mod reaper;
 mod reporting;
@@ -28,6 +30,7 @@ mod workers;
 use crate::clock;
 use crate::config::interfaces::Interfaces;
 use crate::config::{Config, Position};
+use crate::control::socket::{self, Operator};
 use crate::control::status::{self, ClusterStatus};
 use crate::nameserver::policy::Policy;
 use crate::nameserver::{Nameserver, query};
@@ -151,6 +154,7 @@ pub struct Running {
     source: status::StatusSource,
     runtime: Option<Runtime>,
     pid_file: Option<PathBuf>,
+    socket_file: Option<PathBuf>,
 }
 
 impl Running {
@@ -191,8 +195,8 @@ impl Running {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(std::time::Duration::from_secs(3));
         }
-        if let Some(path) = self.pid_file.take() {
-            // A pid file that somebody removed is no reason to fail.
+        for path in self.pid_file.take().into_iter().chain(self.socket_file.take()) {
+            // A file that somebody removed is no reason to fail.
             let _ = std::fs::remove_file(path);
         }
     }
@@ -270,7 +274,9 @@ fn become_user(user: &str) -> Result<(), StartError> {
 ///
 /// # Errors
 /// [`StartError`]; nothing is running then.
-pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartError> {
+pub fn start(mut config: Config, overrides: &Overrides) -> Result<Running, StartError> {
+    let directory = config.options.directory.clone().unwrap_or_else(|| PathBuf::from("."));
+    joined::complete(&mut config, &directory)?;
     let interfaces = Interfaces::of_this_machine().map_err(StartError::Interfaces)?;
     let sockets = Sockets::bind(&config, overrides, &interfaces)?;
     if let Some(user) = &overrides.user {
@@ -281,7 +287,6 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         .thread_name("service")
         .enable_all()
         .build()?;
-    let directory = config.options.directory.clone().unwrap_or_else(|| PathBuf::from("."));
     let zones = Zones::default();
     reaper::start(&zones)?;
     for zone in &config.zones {
@@ -379,6 +384,25 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
             }
         });
     }
+    let operator = Operator {
+        status: driver.status().clone(),
+        proposer: driver.proposer().clone(),
+        hand_over: driver.hand_over(),
+        issue: None,
+    };
+    runtime.spawn(membership::tend(driver.store_id(), operator.clone()));
+    let socket_file = listen_for_operators(&runtime, &directory, operator, stopped.clone());
+    runtime.spawn({
+        let (workers, status) = (Arc::clone(&workers), driver.status().clone());
+        async move {
+            membership::removed(status).await;
+            tracing::error!("this node is no longer part of its cluster: it answers no more");
+            let running = workers.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(running) = running {
+                running.shutdown();
+            }
+        }
+    });
     runtime.spawn(notify_while_leading(notify.clone(), driver.status().clone()));
     let seeder = Seeder {
         node: node_id(&config),
@@ -396,6 +420,7 @@ pub fn start(config: Config, overrides: &Overrides) -> Result<Running, StartErro
         source,
         runtime: Some(runtime),
         pid_file: None,
+        socket_file,
     })
 }
 
@@ -429,7 +454,10 @@ async fn open(
         let damaged = StartError::Driver(driver::StartError::Replica(ReplicaError::Damaged));
         let configuration = Installed::decode(&saved.configuration).ok_or(damaged)?.configuration;
         let (applied_index, compacted_index) = (loaded.applied_index, configuration.base);
-        if applied_index < compacted_index {
+        if applied_index < compacted_index
+            && saved.compacted_index < compacted_index
+            && configuration.is_voter(node_id)
+        {
             return Err(driver::StartError::Gap { applied_index, compacted_index }.into());
         }
         loaded.configuration = configuration.encode().to_vec();
@@ -456,6 +484,30 @@ fn driver_config(config: &Config, listener: Option<TcpListener>) -> Result<Drive
     let defaults = DriverConfig::new(node_id, network);
     let round = cluster.heartbeat_interval.as_millis().div_ceil(defaults.tick_interval.as_millis());
     Ok(DriverConfig { election_ticks: u64::try_from(round).unwrap_or(u64::MAX), ..defaults })
+}
+
+/// A node without a control socket still serves.
+fn listen_for_operators(
+    runtime: &Runtime,
+    directory: &Path,
+    operator: Operator,
+    mut stopped: watch::Receiver<bool>,
+) -> Option<PathBuf> {
+    let bound = socket::bind(directory).and_then(|(listener, path)| {
+        let _guard = runtime.enter();
+        Ok((tokio::net::UnixListener::from_std(listener)?, path))
+    });
+    match bound {
+        Ok((listener, path)) => {
+            let ended = async move { drop(stopped.wait_for(|stop| *stop).await) };
+            runtime.spawn(socket::serve(listener, operator, ended));
+            Some(path)
+        }
+        Err(error) => {
+            tracing::warn!("no control socket in {}: {error}", directory.display());
+            None
+        }
+    }
 }
 
 fn tokio_listener(listener: TcpListener) -> Result<tokio::net::TcpListener, StartError> {

@@ -68,7 +68,7 @@ impl Sockets {
             let listener = bind(channel.address, "statistics-channels")?;
             sockets.statistics.push((listener, Acl::new(&channel.allow, interfaces)));
         }
-        let cluster = config.cluster.as_ref().filter(|cluster| cluster.members.len() > 1);
+        let cluster = config.cluster.as_ref();
         let own =
             cluster.and_then(|cluster| cluster.members.iter().find(|member| member.id == cluster.node_id));
         sockets.cluster =

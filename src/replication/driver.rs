@@ -173,6 +173,7 @@ pub struct DriverHandle {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     hand_over: Arc<AtomicBool>,
+    store_id: u64,
 }
 
 impl DriverHandle {
@@ -184,6 +185,11 @@ impl DriverHandle {
     /// This node's view of the cluster, at most a tick old.
     pub fn status(&self) -> &watch::Receiver<Status> {
         &self.status
+    }
+
+    /// The directory that this node works on.
+    pub fn store_id(&self) -> u64 {
+        self.store_id
     }
 
     /// To set when the leader, whether that is this node or another, is to let another member lead.
@@ -249,7 +255,7 @@ pub fn start<E: From<StartError> + Send + 'static>(
                 match Driver::new(config, stores, machine, inbox, on_failure, wanted).await {
                     Ok((mut driver, status)) => {
                         driver.serve_joiners(joiners);
-                        let _ = started.send(Ok(status));
+                        let _ = started.send(Ok((status, driver.store_id)));
                         driver.run(stopped).await
                     }
                     Err(error) => {
@@ -262,8 +268,9 @@ pub fn start<E: From<StartError> + Send + 'static>(
     });
     let thread = thread.map_err(StartError::Io)?;
     match starting.recv() {
-        Ok(Ok(status)) => {
-            Ok(DriverHandle { proposer, status, stop: Some(stop), thread: Some(thread), hand_over })
+        Ok(Ok((status, store_id))) => {
+            let (stop, thread) = (Some(stop), Some(thread));
+            Ok(DriverHandle { proposer, status, stop, thread, hand_over, store_id })
         }
         Ok(Err(error)) => Err(error),
         Err(_) => Err(StartError::Io(std::io::Error::other("its thread ended before it had started")).into()),
@@ -628,6 +635,8 @@ impl Driver {
             self.replica.configure(configuration.clone(), self.machine.applied_index());
             // Another change has to wait until this is done.
             self.zones.sync_soon();
+        } else {
+            self.replica.configure(configuration.clone(), self.machine.applied_index());
         }
         if let Some(transport) = &mut self.transport
             && configuration.id >= self.replica.configuration().id

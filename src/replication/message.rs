@@ -30,7 +30,7 @@ pub(super) enum Body {
     HandOver,
     /// What the sender works under from here on: the first message of a session, and the first after a change.
     Configuration(Box<Installed>),
-    /// The sender does not vote; it has applied everything below this index.
+    /// The sender has applied everything below this index; one of the two nodes does not vote.
     Following(u64),
     /// About leases.
     Serving(serving::Message),

@@ -151,6 +151,8 @@ pub struct Replica {
     newer: Option<Newer>,
     /// What nodes without a vote said to have applied.
     following: BTreeMap<NodeId, u64>,
+    /// The most that a voter said to have applied, to a node without a vote.
+    ahead: u64,
     ticks: u64,
     applied: u64,
     told_applied: Option<u64>,
@@ -192,6 +194,7 @@ impl Replica {
             ready: Vec::new(),
             newer: None,
             following: BTreeMap::new(),
+            ahead: 0,
             ticks: 0,
             applied: 0,
             told_applied: None,
@@ -229,7 +232,7 @@ impl Replica {
     /// If the core refuses the configuration, which it checked when the node started.
     pub fn configure(&mut self, configuration: Configuration, applied_index: u64) {
         if configuration.id <= self.installed.configuration.id {
-            return;
+            return self.update(configuration);
         }
         self.apply_next = applied_index;
         let heard = self.newer.as_ref().map(|newer| &newer.installed);
@@ -249,6 +252,20 @@ impl Replica {
             && let Some(consensus) = self.consensus_mut()
         {
             consensus.campaign();
+        }
+    }
+
+    /// Learners, directories or tokens have changed, and no voters.
+    fn update(&mut self, configuration: Configuration) {
+        if configuration.id < self.installed.configuration.id {
+            return;
+        }
+        self.installed.configuration = configuration;
+        let configuration = &self.installed.configuration;
+        self.following.retain(|node, _| configuration.is_learner(*node));
+        self.told_applied = None;
+        if matches!(self.seat, Seat::Learner) && !configuration.is_learner(self.config.node_id) {
+            self.leave();
         }
     }
 
@@ -337,6 +354,7 @@ impl Replica {
             Body::Following(index) if self.installed.configuration.is_learner(peer) => {
                 self.following.insert(peer, index);
             }
+            Body::Following(index) => self.ahead = self.ahead.max(index),
             // On its way when one of the two changed.
             _ if message.configuration != id || theirs != Some(id) => self.dropped_before += 1,
             _ => {
@@ -396,22 +414,25 @@ impl Replica {
         }
     }
 
-    /// A node without a vote says how far it has come.
+    /// Nodes without a vote say how far they have come, and are told how far there is to go.
     fn tell_following(&mut self) {
-        if !matches!(self.seat, Seat::Learner)
-            || !self.ticks.is_multiple_of(FOLLOWING_TICKS)
-            || self.told_applied == Some(self.applied)
-        {
+        if !self.ticks.is_multiple_of(FOLLOWING_TICKS) || self.told_applied == Some(self.applied) {
             return;
         }
         self.told_applied = Some(self.applied);
-        let told = self.sessions.keys().map(|peer| (*peer, Body::Following(self.applied)));
+        let follows = matches!(self.seat, Seat::Learner);
+        let configuration = &self.installed.configuration;
+        let listening = self.sessions.keys().filter(|peer| follows || configuration.is_learner(**peer));
+        let told = listening.map(|peer| (*peer, Body::Following(self.applied)));
         self.ready.extend(told);
     }
 
     /// Entries below are contained in the zones of this node.
     pub fn set_applied(&mut self, applied_index: u64) {
         self.applied = applied_index;
+        if matches!(self.seat, Seat::Learner) {
+            self.apply_next = applied_index;
+        }
     }
 
     /// Whether the transport should go on reading from `peer`. False while many of its messages wait for our
@@ -497,8 +518,12 @@ impl Replica {
     /// The index below which entries are gone from the log although they were not handed out here; only a
     /// zone image could fill the gap.
     pub fn missing_below(&self) -> Option<u64> {
-        let compacted = self.log.compacted_index();
-        (self.apply_next < compacted).then_some(compacted)
+        let below = match &self.seat {
+            Seat::Learner => self.ahead.max(self.log.compacted_index()),
+            Seat::Alone | Seat::Voting(_) | Seat::Sealed => self.log.compacted_index(),
+            Seat::Removed => 0,
+        };
+        (self.apply_next < below).then_some(below)
     }
 
     /// Says what this node's zone store holds durably; the log is compacted below what every member said.
