@@ -27,6 +27,7 @@ mod limits;
 mod linearizability;
 mod logging;
 mod man;
+mod membership;
 mod outside;
 mod rrtypes;
 mod secondaries;

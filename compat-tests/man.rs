@@ -8,12 +8,13 @@ use trimaran::cli::{checkconf, checkzone, journalprint};
 use trimaran::config::statement_table::STATEMENTS;
 use trimaran::config::statements::{Row, Treatment};
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "trimaran.1",
     "trimaran-checkconf.1",
     "trimaran-checkzone.1",
     "trimaran-compilezone.1",
     "trimaran-journalprint.1",
+    "trimaran-cluster.8",
     "trimaran-named.8",
     "trimaran.conf.5",
 ];
