@@ -455,6 +455,11 @@ pub struct ClusterConfig {
     pub position: Position,
 }
 
+impl ClusterConfig {
+    /// Of a cluster that says nothing else.
+    pub const LEASE_DURATION_DEFAULT: std::time::Duration = std::time::Duration::from_secs(1);
+}
+
 impl fmt::Debug for ClusterConfig {
     /// The secret stays out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

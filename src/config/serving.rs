@@ -2,7 +2,7 @@
 //!
 //! A zone has its own, or those of the `cluster` statement.
 
-use super::model::{Acknowledge, Consistency, StaleAnswers, ZoneServing};
+use super::model::{Acknowledge, ClusterConfig, Consistency, StaleAnswers, ZoneServing};
 use super::resolve::Findings;
 use super::tree::{Entry, Map};
 use std::ops::RangeInclusive;
@@ -11,8 +11,6 @@ use std::time::Duration;
 /// How long a lease may last, in milliseconds: at least some round trips and ticks, and at most what whoever updates may be
 /// kept waiting when a node dies.
 const LEASE_MILLIS: RangeInclusive<u32> = 100..=60_000;
-/// What it is without `lease-duration`.
-const LEASE_MILLIS_DEFAULT: u32 = 1000;
 
 /// What `zone` promises, with what `cluster` says for all zones.
 pub(super) fn of_zone(zone: &Map, cluster: Option<&Map>) -> ZoneServing {
@@ -50,5 +48,5 @@ pub(super) fn lease_duration(cluster: &Map, findings: &mut Findings<'_>) -> Dura
         }
         Some(millis)
     });
-    Duration::from_millis(u64::from(millis.unwrap_or(LEASE_MILLIS_DEFAULT)))
+    millis.map_or(ClusterConfig::LEASE_DURATION_DEFAULT, |millis| Duration::from_millis(u64::from(millis)))
 }

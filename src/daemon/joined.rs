@@ -9,7 +9,7 @@
 //!
 //! The file holds the secret, so nobody but its owner may read it. Who else takes part is in `log.sqlite`.
 
-use crate::config::{Acknowledge, ClusterConfig, Config, Member, Position};
+use crate::config::{ClusterConfig, Config, Member, Position};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -108,7 +108,7 @@ pub(super) fn complete(config: &mut Config, directory: &Path) -> io::Result<()> 
             members: vec![Member { id: node_id, address: listen.ip(), port: listen.port() }],
             secret,
             tls: None,
-            acknowledge: Acknowledge::Quorum,
+            lease_duration: ClusterConfig::LEASE_DURATION_DEFAULT,
             position: Position { file: directory.join(KEY_FILE).to_string_lossy().into(), line: 1 },
         });
     }
