@@ -205,27 +205,18 @@ impl Operator {
             let proposed = Command::Reconfigure { configuration, change: change.clone() };
             match self.proposer.call(proposed).await {
                 Outcome::Configured(_) => {
+                    // The status follows with the next tick.
+                    let seen = status.wait_for(|status| is_done(&change, status)).await;
                     return Ok(Response::Done {
-                        configuration: status.borrow().configuration.id.max(configuration),
+                        configuration: seen.map_or(configuration, |seen| seen.configuration.id),
                     });
                 }
                 Outcome::Refused(refusal) => return Err(refusal.to_string()),
                 // It may have been decided all the same: a second one is refused then.
-                _ if self.is_done(&change) => {
+                _ if is_done(&change, &self.status.borrow()) => {
                     return Ok(Response::Done { configuration: status.borrow().configuration.id });
                 }
                 _ => {}
-            }
-        }
-    }
-
-    fn is_done(&self, change: &Change) -> bool {
-        let configuration = Arc::clone(&self.status.borrow().configuration);
-        match change {
-            Change::Remove { node } => configuration.nodes().all(|(id, ..)| id != *node),
-            Change::Promote { node } => configuration.is_voter(*node),
-            Change::AddLearner { store_id, .. } => {
-                configuration.nodes().any(|(.., id)| id == Some(*store_id))
             }
         }
     }
@@ -239,6 +230,16 @@ impl Operator {
                 "the cluster did not decide in time: ask for its status before trying again".into()
             }
         }
+    }
+}
+
+/// Whether the configuration is as `change` wants it.
+fn is_done(change: &Change, status: &Status) -> bool {
+    let configuration = &status.configuration;
+    match change {
+        Change::Remove { node } => configuration.nodes().all(|(id, ..)| id != *node),
+        Change::Promote { node } => configuration.is_voter(*node),
+        Change::AddLearner { store_id, .. } => configuration.nodes().any(|(.., id)| id == Some(*store_id)),
     }
 }
 
