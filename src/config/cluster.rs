@@ -19,8 +19,6 @@ pub(super) const SECRET_BYTES_MIN: usize = 16;
 /// How long an election round may take, in milliseconds: some ticks and round trips at least; nobody wants to wait for a
 /// new leader longer than three of the longest.
 const HEARTBEAT_MILLIS: RangeInclusive<u32> = 30..=10_000;
-/// What it is without `heartbeat-interval`.
-const HEARTBEAT_MILLIS_DEFAULT: u32 = 100;
 
 /// Reads the statement; nothing if it cannot be used.
 pub(super) fn cluster(entry: &Entry, findings: &mut Findings<'_>) -> Option<ClusterConfig> {
@@ -136,5 +134,6 @@ fn heartbeat_interval(map: &Map, findings: &mut Findings<'_>) -> Duration {
         }
         Some(millis)
     });
-    Duration::from_millis(u64::from(millis.unwrap_or(HEARTBEAT_MILLIS_DEFAULT)))
+    millis
+        .map_or(ClusterConfig::HEARTBEAT_INTERVAL_DEFAULT, |millis| Duration::from_millis(u64::from(millis)))
 }

@@ -457,7 +457,9 @@ pub struct ClusterConfig {
 
 impl ClusterConfig {
     /// Of a cluster that says nothing else.
-    pub const LEASE_DURATION_DEFAULT: std::time::Duration = std::time::Duration::from_secs(1);
+    pub const LEASE_DURATION_DEFAULT: Duration = Duration::from_secs(1);
+    /// The same.
+    pub const HEARTBEAT_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
 }
 
 impl fmt::Debug for ClusterConfig {

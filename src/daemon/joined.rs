@@ -109,6 +109,7 @@ pub(super) fn complete(config: &mut Config, directory: &Path) -> io::Result<()> 
             secret,
             tls: None,
             lease_duration: ClusterConfig::LEASE_DURATION_DEFAULT,
+            heartbeat_interval: ClusterConfig::HEARTBEAT_INTERVAL_DEFAULT,
             position: Position { file: directory.join(KEY_FILE).to_string_lossy().into(), line: 1 },
         });
     }
