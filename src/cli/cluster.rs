@@ -1,7 +1,8 @@
 //! `trimaran cluster`: what an operator asks of a running node, and how a cluster begins.
 //!
 //! ```text
-//! status | remove  ──► control socket of a running node        init ──► an empty directory
+//! status | token | replace | remove ──► control socket of a running node
+//! init ──► an empty directory              join ──token──► a member ──► an empty directory ──► the server
 //! ```
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 the node could not be asked.
@@ -12,6 +13,7 @@ use crate::control::socket::{ClusterView, NodeView, Request, Response, SOCKET_FI
 use crate::daemon::joined::Membership;
 use crate::replication::NodeId;
 use crate::replication::configuration::{Configuration, Installed};
+use crate::replication::join;
 use crate::store::log::{Founding, LogStore};
 use clap::{Args, Subcommand};
 use std::fmt::Write as _;
@@ -26,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Most octets of an answer.
 const RESPONSE_BYTES_MAX: u64 = 1 << 20;
 const SECRET_BYTES: usize = 32;
+/// Holds the store id of a directory that is to join.
+const JOINING_FILE: &str = "cluster.joining";
 const DONE: i32 = 0;
 const REFUSED: i32 = 1;
 const UNREACHABLE: i32 = 2;
@@ -46,6 +50,44 @@ enum Command {
         /// Prints JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Prints a token: whoever has it can join the cluster, once
+    #[command(visible_alias = "add")]
+    Token {
+        /// How long it is good for, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        lifetime: u64,
+        #[command(flatten)]
+        node: Where,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints a token: whoever joins with it takes the place of a member, which is removed when the new one has caught up
+    Replace {
+        /// The node id of the member, whether it runs or not
+        #[arg(value_name = "NODE")]
+        target: NodeId,
+        /// How long it is good for, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        lifetime: u64,
+        #[command(flatten)]
+        node: Where,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Joins a cluster with a token, and runs the server in the foreground from there on
+    Join {
+        /// What 'trimaran cluster token' printed on a member
+        #[arg(long)]
+        token: String,
+        /// Where this node is to listen for the others: an address that they can reach, and a port
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: SocketAddr,
+        /// The configuration of this node, without a cluster statement
+        #[arg(short = 'c', long = "conf", value_name = "FILE", default_value = "/etc/bind/named.conf")]
+        configuration: PathBuf,
     },
     /// Takes a node out of the cluster; the leader hands over first
     Remove {
@@ -109,7 +151,22 @@ pub fn cluster(arguments: &Cluster) -> i32 {
         Command::Remove { target, node, json } => {
             ask(node, &Request::Remove { node: *target }).and_then(|answer| show(&answer, *json))
         }
+        Command::Token { lifetime, node, json } => {
+            let request = Request::Token { lifetime_secs: *lifetime, replaces: None };
+            ask(node, &request).and_then(|answer| show(&answer, *json))
+        }
+        Command::Replace { target, lifetime, node, json } => {
+            let request = Request::Token { lifetime_secs: *lifetime, replaces: Some(*target) };
+            ask(node, &request).and_then(|answer| show(&answer, *json))
+        }
         Command::Init { listen, node } => init(node, *listen),
+        Command::Join { token, listen, configuration } => match join(configuration, token, *listen) {
+            Ok(()) => {
+                let options = ["-f".into(), "-c".into(), configuration.clone().into_os_string()];
+                return super::named::named("trimaran cluster join", &options);
+            }
+            Err(failure) => Err(failure),
+        },
     };
     match done {
         Ok(text) => {
@@ -223,7 +280,7 @@ fn init(node: &Where, listen: SocketAddr) -> Result<String, Failure> {
     clock::random_bytes(&mut secret);
     let configuration =
         Configuration { cluster_id: clock::random_u64(), ..Configuration::first([(1, listen)]) };
-    found(&directory, &configuration).map_err(|error| Failure::Refused(error.to_string()))?;
+    found(&directory, 1, None, &configuration).map_err(|error| Failure::Refused(error.to_string()))?;
     let membership = Membership { node_id: 1, listen, secret: Some(secret) };
     let unwritable = |error| Failure::Refused(format!("{}: {error}", directory.display()));
     membership.write(&directory).map_err(unwritable)?;
@@ -234,10 +291,63 @@ fn init(node: &Where, listen: SocketAddr) -> Result<String, Failure> {
     ))
 }
 
-fn found(directory: &Path, configuration: &Configuration) -> Result<(), Box<dyn std::error::Error>> {
+/// Joins, unless this directory has joined before. The store id is written down first: asked again with the same one, the
+/// cluster gives the same answer.
+fn join(configuration: &Path, token: &str, listen: SocketAddr) -> Result<(), Failure> {
+    let node = Where { configuration: configuration.to_path_buf(), directory: None };
+    let directory = node.directory()?;
+    let refused = |error: &dyn std::fmt::Display| Failure::Refused(error.to_string());
+    if Membership::read(&directory).map_err(|error| refused(&error))?.is_some() {
+        return Ok(());
+    }
+    let token =
+        join::Token::parse(token).ok_or_else(|| refused(&"a part of the token is missing or changed"))?;
+    if listen.ip().is_unspecified() || listen.port() == 0 {
+        return Err(Failure::Refused(format!("{listen}: other nodes cannot connect to this address")));
+    }
+    let joining = directory.join(JOINING_FILE);
+    if directory.join("log.sqlite").exists() && !joining.exists() {
+        return Err(Failure::Refused(format!("{} holds a node already", directory.display())));
+    }
+    let store_id = store_id(&joining).map_err(|error| refused(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let asked = runtime.map_err(|error| refused(&error))?.block_on(join::join(&token, listen, store_id));
+    let joined = asked.map_err(|error| refused(&error))?;
+    let node_id = u32::try_from(joined.node_id).map_err(|error| refused(&error))?;
+    found(&directory, joined.node_id, Some(store_id), &joined.configuration)
+        .map_err(|error| refused(&error))?;
+    let secret = joined.secret.map(|secret| secret.octets().to_vec());
+    Membership { node_id, listen, secret }.write(&directory).map_err(|error| refused(&error))?;
+    // It is of no use any more, and of no harm.
+    let _ = std::fs::remove_file(joining);
+    Ok(())
+}
+
+/// The store id of a directory that is to join, the same at each attempt.
+fn store_id(joining: &Path) -> io::Result<u64> {
+    match std::fs::read_to_string(joining) {
+        Ok(text) => text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let store_id = clock::random_u64();
+            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(joining)?;
+            writeln!(file, "{store_id}")?;
+            file.sync_all()?;
+            Ok(store_id)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the log of a new node.
+fn found(
+    directory: &Path,
+    node_id: NodeId,
+    store_id: Option<u64>,
+    configuration: &Configuration,
+) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (members, encoded) = (configuration.voter_ids(), Installed::from(configuration.clone()).encode());
-    let founding = Founding { node_id: 1, members: &members, configuration: &encoded };
+    let founding = Founding { node_id, store_id, members: &members, configuration: &encoded };
     runtime.block_on(async {
         let (log, ..) = LogStore::open(directory, Some(founding)).await?;
         Ok(log.close().await?)

@@ -12,6 +12,7 @@
 //!
 //! Until then its sockets are bound and what arrives waits in them.
 
+use crate::replication::replica::Role;
 use crate::replication::status::Status;
 use std::pin::pin;
 use std::time::Duration;
@@ -26,7 +27,9 @@ pub(super) async fn may_answer(driver: watch::Receiver<Status>) {
     let mut applied_index = driver.borrow().applied_index;
     while tokio::time::timeout(PATIENCE, &mut caught_up).await.is_err() {
         let now = driver.borrow().applied_index;
-        if now == applied_index {
+        // What a node that is new has is no zone at all.
+        let learns = driver.borrow().role == Role::Learner;
+        if now == applied_index && !learns {
             tracing::warn!(
                 "nothing heard from a majority of the cluster for {} s: answering from what this node holds, which \
                  may be older than what it answered before",
@@ -63,7 +66,6 @@ async fn caught_up(mut driver: watch::Receiver<Status>) {
 mod tests {
     use super::*;
     use crate::replication::configuration::Configuration;
-    use crate::replication::replica::Role;
     use crate::replication::status::Counters;
     use std::sync::Arc;
     use std::task::{Context, Poll, Waker};

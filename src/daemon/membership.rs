@@ -7,11 +7,15 @@
 //!
 //! Not here: what an operator asks for (`control::socket`).
 
-use crate::control::socket::Operator;
+use crate::control::socket::{Issue, Operator};
 use crate::replication::command::Command;
 use crate::replication::configuration::Change;
+use crate::replication::credentials::Credentials;
+use crate::replication::driver::DriverHandle;
+use crate::replication::join;
 use crate::replication::replica::Role;
 use crate::replication::status::Status;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -89,6 +93,19 @@ fn due(status: &Status) -> Option<Step> {
     }))
 }
 
+/// Has the log take in a token, and gives its text.
+pub(super) fn issue(driver: &DriverHandle, credentials: Arc<Credentials>) -> Issue {
+    let (proposer, status) = (driver.proposer().clone(), driver.status().clone());
+    Arc::new(move |replaces, lifetime| {
+        let (proposer, credentials) = (proposer.clone(), Arc::clone(&credentials));
+        let configuration = Arc::clone(&status.borrow().configuration);
+        Box::pin(async move {
+            let issued = join::issue_token(&proposer, &configuration, &credentials, lifetime, replaces).await;
+            issued.map(|token| token.to_text()).map_err(|error| error.to_string())
+        })
+    })
+}
+
 /// Waits until this node is no longer part of the cluster.
 pub(super) async fn removed(mut status: watch::Receiver<Status>) {
     if status.wait_for(|status| status.role == Role::Removed).await.is_err() {
@@ -103,7 +120,6 @@ mod tests {
     use crate::replication::configuration::Configuration;
     use crate::replication::status::{Counters, MemberStatus};
     use std::net::SocketAddr;
-    use std::sync::Arc;
 
     fn status(configuration: Configuration, learner_applied: u64) -> Status {
         let member = |(id, address, _): (u64, SocketAddr, Option<u64>)| MemberStatus {

@@ -305,7 +305,7 @@ pub fn start(mut config: Config, overrides: &Overrides) -> Result<Running, Start
     let lease = Arc::new(Lease::default());
     let serving = policy::serving(&config, &lease);
     let needs_lease = serving.is_some();
-    let driver = {
+    let (driver, credentials) = {
         let (handle, directory) = (runtime.handle().clone(), directory.clone());
         let node_id = node_id(&config);
         let open = move || handle.block_on(open(&directory, node_id, first, machine));
@@ -313,7 +313,8 @@ pub fn start(mut config: Config, overrides: &Overrides) -> Result<Running, Start
         if let Some(network) = &driver_config.network {
             runtime.spawn(certificates::renew(Arc::clone(&network.credentials)));
         }
-        driver::start(driver_config, open, Arc::new(abort_process))?
+        let credentials = driver_config.network.as_ref().map(|network| Arc::clone(&network.credentials));
+        (driver::start(driver_config, open, Arc::new(abort_process))?, credentials)
     };
 
     let policy = Policy { lease, ..policy::nameserver(&config, &interfaces) };
@@ -388,7 +389,7 @@ pub fn start(mut config: Config, overrides: &Overrides) -> Result<Running, Start
         status: driver.status().clone(),
         proposer: driver.proposer().clone(),
         hand_over: driver.hand_over(),
-        issue: None,
+        issue: credentials.map(|credentials| membership::issue(&driver, credentials)),
     };
     runtime.spawn(membership::tend(driver.store_id(), operator.clone()));
     let socket_file = listen_for_operators(&runtime, &directory, operator, stopped.clone());
@@ -446,7 +447,7 @@ async fn open(
 ) -> Result<(Stores, StateMachine), StartError> {
     let members = first.voter_ids();
     let configuration = Installed::from(first).encode();
-    let founding = Founding { node_id, members: &members, configuration: &configuration };
+    let founding = Founding { node_id, store_id: None, members: &members, configuration: &configuration };
     let (log, identity, saved) = LogStore::open(directory, Some(founding)).await?;
     let (mut zones, mut loaded) = ZoneStore::open(directory).await?;
     if loaded.configuration.is_empty() {

@@ -56,7 +56,7 @@ impl Secret {
     }
 
     /// The octets, for a node that joins.
-    pub(super) fn octets(&self) -> &[u8] {
+    pub(crate) fn octets(&self) -> &[u8] {
         &self.0
     }
 }

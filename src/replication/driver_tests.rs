@@ -95,7 +95,7 @@ async fn open(directory: &Path, node_id: NodeId, members: &[Member]) -> (Stores,
     let ids: Vec<NodeId> = members.iter().map(|member| member.id).collect();
     let first = Configuration::first(members.iter().map(|member| (member.id, member.address)));
     let configuration = Installed::from(first.clone()).encode();
-    let founding = Founding { node_id, members: &ids, configuration: &configuration };
+    let founding = Founding { node_id, store_id: None, members: &ids, configuration: &configuration };
     let (log, identity, saved) = LogStore::open(directory, Some(founding)).await.expect("log store");
     let (zones, loaded) = ZoneStore::open(directory).await.expect("zone store");
     let mut machine = StateMachine::new(Zones::default(), first, Limits::default(), Box::new(|_| {}));

@@ -128,6 +128,8 @@ impl LogState {
 pub struct Founding<'a> {
     /// The node.
     pub node_id: u64,
+    /// Its store id, if it has been given away already; otherwise a random one is made.
+    pub store_id: Option<u64>,
     /// The node ids of the cluster in any order.
     pub members: &'a [u64],
     /// Opaque here: [`LogState::configuration`] of the new store.
@@ -335,7 +337,7 @@ impl LogStore {
 /// Writes the row of `meta` of a new file.
 async fn found(database: &mut Database, founding: Founding<'_>) -> Result<(), OpenError> {
     let created = sqlx::query(CREATE)
-        .bind(clock::random_u64() as i64)
+        .bind(founding.store_id.unwrap_or_else(clock::random_u64) as i64)
         .bind(founding.node_id as i64)
         .bind(members_text(founding.members))
         .bind(founding.configuration.to_vec())
@@ -493,7 +495,7 @@ mod tests {
     }
 
     fn founding(node_id: u64, members: &[u64]) -> Founding<'_> {
-        Founding { node_id, members, configuration: b"founding" }
+        Founding { node_id, store_id: None, members, configuration: b"founding" }
     }
 
     #[test]
