@@ -7,6 +7,7 @@ mod harness;
 mod answers;
 mod attacks;
 mod bigzone;
+mod catch_up;
 mod checkconf;
 mod checkzone;
 mod cluster;

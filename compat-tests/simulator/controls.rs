@@ -78,7 +78,7 @@ fn control_a_leader_that_ignores_a_higher_promise_is_caught() {
 
 #[test]
 fn control_a_snapshot_merged_by_the_core_is_caught() {
-    must_be_caught("D2 guard off", "are gone and were not applied", |seed| {
+    must_be_caught("D2 guard off", "but the zone stores of a majority hold only", |seed| {
         let guards = Guards { normalise_log_sync: false, ..Guards::default() };
         Scenario { guards, lossy: false, ..Scenario::of_seed(seed) }
     });

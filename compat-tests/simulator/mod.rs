@@ -17,9 +17,10 @@
 //! A seed repeats a run: `TRIMARAN_SIM_SEED=n` runs that one, with a trace; `TRIMARAN_SIM_SEEDS=n` runs that
 //! many. The negative `controls` break one rule each and must be caught: they show that the judge can see.
 //!
-//! Not here: sockets, SQLite, the driver's loop (`crash.rs` kills real processes), transfers of zone images.
+//! Not here: sockets, SQLite, the driver's loop (`crash.rs` and `catch_up.rs` kill real processes).
 
 mod campaign;
+mod catch_up;
 mod clients;
 mod controls;
 mod faults;
@@ -58,6 +59,8 @@ struct Scenario {
     /// Nodes tell what their zone stores hold, so that the log is compacted. Off in the control of wiped
     /// nodes, which would otherwise stumble over the missing beginning of the log.
     compacts: bool,
+    /// The newest entries stay in the logs, up to so many bytes.
+    log_bytes_min: usize,
     /// Checks at once that what is decided is on the disks of a majority. Off in the negative controls,
     /// so that the harm itself has to show.
     check_disks: bool,
@@ -99,6 +102,7 @@ impl Scenario {
             lossy: seed % 5 == 4,
             wipe: false,
             compacts: true,
+            log_bytes_min: [0, 1000, 10_000][seed as usize % 3],
             check_disks: true,
             // Leases allow for two clocks of which one is fast and one slow by 9 %; all else for any.
             clock_rates: if leases { [1000, 980, 1020, 930, 1070] } else { [1000, 980, 1020, 700, 1400] },

@@ -88,7 +88,7 @@ impl Network {
         self.links.entry((from, to)).or_default()
     }
 
-    fn is_blocked(&self, from: NodeId, to: NodeId, now: u64) -> bool {
+    pub(super) fn is_blocked(&self, from: NodeId, to: NodeId, now: u64) -> bool {
         self.links.get(&(from, to)).is_some_and(|link| link.blocked_until > now)
     }
 

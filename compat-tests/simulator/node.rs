@@ -1,5 +1,6 @@
 //! One node: disks that survive a crash, and a process that does not.
 
+use super::catch_up::CatchingUp;
 use super::judge::{Applied, Judge};
 use super::leases::Serving;
 use super::log_disk::{Crash, LogDisk};
@@ -41,19 +42,19 @@ const SYNC_MILLIS: u64 = 120;
 const APPLY_ENTRIES_MAX: usize = 16;
 
 pub(super) struct Node {
-    id: NodeId,
+    pub(super) id: NodeId,
     pub(super) log_disk: LogDisk,
     pub(super) zone_disk: ZoneDisk,
     /// Writes fail before.
     pub(super) full_until: u64,
     clock: Clock,
-    incarnation: u64,
+    pub(super) incarnation: u64,
     pub(super) process: Option<Process>,
 }
 
 pub(super) struct Process {
     pub(super) replica: Replica,
-    machine: StateMachine,
+    pub(super) machine: StateMachine,
     proposals: Proposals,
     /// What clients have sent since the last turn.
     pub(super) inbox: Vec<Queued>,
@@ -69,6 +70,7 @@ pub(super) struct Process {
     decided: u64,
     epoch: u64,
     pub(super) serving: Option<Serving>,
+    pub(super) catching_up: CatchingUp,
 }
 
 /// A node's own clock, which never goes back.
@@ -148,6 +150,7 @@ impl Node {
                 true => 1 << 20,
                 false => 1000,
             },
+            log_bytes_min: scenario.log_bytes_min,
             guards: scenario.guards,
             ..ReplicaConfig::new(self.id)
         };
@@ -175,6 +178,7 @@ impl Node {
             compacts: scenario.compacts,
             decided: 0,
             epoch: 0,
+            catching_up: CatchingUp::default(),
         });
         true
     }
@@ -229,7 +233,7 @@ impl Node {
             }
         }
         process.proposals.add(process.inbox.drain(..));
-        if process.replica.is_ready() {
+        if process.replica.is_ready() && process.replica.missing_below().is_none() {
             let epoch = process.replica.leadership_epoch();
             let replica = &mut process.replica;
             process.proposals.propose(instant, clock, epoch, |entry| replica.propose(entry));
@@ -288,8 +292,8 @@ impl Process {
             ));
         }
         self.decided = decided;
-        if let Some(below) = self.replica.missing_below() {
-            return Err(format!("node {node}: entries below {below} are gone and were not applied"));
+        if self.replica.missing_below().is_some() {
+            return Ok(());
         }
         for (index, entry) in self.replica.take_decided(APPLY_ENTRIES_MAX) {
             let batch = Batch::decode(&entry).ok_or("the log holds what nobody proposed")?;

@@ -28,6 +28,7 @@ counts! {
     Leaderships: "changes of leadership",
     Decided: "entries decided",
     Compacted: "compacted",
+    Images: "images put in place",
     Acknowledged: "updates acknowledged",
     Everywhere: "of them everywhere",
     Expired: "expired",

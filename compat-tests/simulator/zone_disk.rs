@@ -6,6 +6,7 @@ use super::log_disk::{Crash, WriteFailed};
 use crate::harness::rng::Rng;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use trimaran::replication::catch_up::receiver::Progress;
 use trimaran::replication::configuration::Configuration;
 use trimaran::replication::state_machine::{Limits, StateMachine};
 use trimaran::store::zones::{Checkpoint, ZoneRow};
@@ -23,6 +24,23 @@ pub(super) struct ZoneDisk {
     pub(super) stalled_until: u64,
     /// Until then every other sync fails.
     pub(super) failing_until: u64,
+    partial: Partial,
+}
+
+/// `zones.sqlite.partial`: an image that is arriving.
+#[derive(Default)]
+struct Partial {
+    platter: (StoredZones, Option<Progress>),
+    written: VecDeque<(Checkpoint, Progress)>,
+}
+
+impl Partial {
+    fn flush(&mut self) {
+        while let Some((chunk, progress)) = self.written.pop_front() {
+            self.platter.0.take(chunk);
+            self.platter.1 = Some(progress);
+        }
+    }
 }
 
 enum Job {
@@ -104,7 +122,31 @@ impl ZoneDisk {
             let kept = rng.below(self.written.len() + 1);
             self.written.truncate(kept);
             self.flush();
+            let kept = rng.below(self.partial.written.len() + 1);
+            self.partial.written.truncate(kept);
+            self.partial.flush();
         }
+    }
+
+    /// How much of which image is there.
+    pub(super) fn partial(&self) -> Option<Progress> {
+        self.partial.written.back().map(|(_, progress)| *progress).or(self.partial.platter.1)
+    }
+
+    /// Another image begins.
+    pub(super) fn begin_image(&mut self, progress: Progress) {
+        self.partial = Partial { platter: (StoredZones::default(), Some(progress)), ..Partial::default() };
+    }
+
+    pub(super) fn write_chunk(&mut self, chunk: Checkpoint, progress: Progress) {
+        self.partial.written.push_back((chunk, progress));
+    }
+
+    /// The image is whole and takes the place of what was there, at once and for good.
+    pub(super) fn install_image(&mut self) {
+        self.partial.flush();
+        let Partial { platter: (image, _), .. } = std::mem::take(&mut self.partial);
+        (self.platter, self.written, self.known_synced) = (image, VecDeque::new(), true);
     }
 
     pub(super) fn wipe(&mut self) {
@@ -118,9 +160,15 @@ impl ZoneDisk {
 
     /// The state machine as it starts from this disk.
     pub(super) fn restore(&self, first: Configuration) -> StateMachine {
+        // A short history, so that an image takes chunks of it but not hundreds.
+        let limits = Limits { journal_bytes_default: 10_000, ..Limits::default() };
+        self.restore_into(StateMachine::new(Zones::default(), first, limits, Box::new(|_| ())))
+    }
+
+    /// The same, into an empty machine.
+    pub(super) fn restore_into(&self, mut machine: StateMachine) -> StateMachine {
         let mut stored = self.platter.clone();
         self.written.iter().for_each(|checkpoint| stored.take(checkpoint.clone()));
-        let mut machine = StateMachine::new(Zones::default(), first, Limits::default(), Box::new(|_| ()));
         machine
             .restore(stored.applied_index, &stored.window, &stored.configuration)
             .expect("the stored window is whole");
@@ -129,7 +177,10 @@ impl ZoneDisk {
             for (_, node) in stored.owners.range((*id, Vec::new())..(*id + 1, Vec::new())) {
                 assert!(builder.push_encoded(node), "the stored owners are whole and in order");
             }
-            let contents = builder.finish().expect("the stored owners make a zone");
+            let contents = match row.loading {
+                true => builder.finish_incomplete(),
+                false => builder.finish().expect("the stored owners make a zone"),
+            };
             let journal = stored.journal.range((*id, 0)..(*id + 1, 0));
             let journal = journal.map(|((_, index), changeset)| {
                 (*index, PackedChangeset::from_bytes(changeset).expect("a stored changeset decodes"))

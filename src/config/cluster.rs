@@ -43,8 +43,17 @@ pub(super) fn cluster(entry: &Entry, findings: &mut Findings<'_>) -> Option<Clus
         tls,
         lease_duration,
         heartbeat_interval,
+        log_size_min: size(map, "log-size-min", ClusterConfig::LOG_SIZE_MIN_DEFAULT),
+        image_rate_max: size(map, "image-rate-max", ClusterConfig::IMAGE_RATE_MAX_DEFAULT).max(1),
         position: entry.position.clone(),
     })
+}
+
+fn size(map: &Map, statement: &str, default: u64) -> u64 {
+    match map.get(statement).and_then(|entry| entry.values.first()).map(|value| &value.value) {
+        Some(Value::Size(octets)) => *octets,
+        _ => default,
+    }
 }
 
 fn node_id(

@@ -451,6 +451,10 @@ pub struct ClusterConfig {
     /// The time between two heartbeats, which is that of an election round: a leader that is gone is followed by another
     /// within three.
     pub heartbeat_interval: Duration,
+    /// How much of the log stays although all zone stores may hold it, in octets.
+    pub log_size_min: u64,
+    /// How fast zone images are sent at most, in octets per second.
+    pub image_rate_max: u64,
     /// Where the statement is.
     pub position: Position,
 }
@@ -460,6 +464,10 @@ impl ClusterConfig {
     pub const LEASE_DURATION_DEFAULT: Duration = Duration::from_secs(1);
     /// The same.
     pub const HEARTBEAT_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
+    /// `log_size_min` where none is configured.
+    pub const LOG_SIZE_MIN_DEFAULT: u64 = 32 << 20;
+    /// `image_rate_max` where none is configured.
+    pub const IMAGE_RATE_MAX_DEFAULT: u64 = 64 << 20;
 }
 
 impl fmt::Debug for ClusterConfig {
@@ -471,6 +479,8 @@ impl fmt::Debug for ClusterConfig {
             .field("tls", &self.tls)
             .field("lease_duration", &self.lease_duration)
             .field("heartbeat_interval", &self.heartbeat_interval)
+            .field("log_size_min", &self.log_size_min)
+            .field("image_rate_max", &self.image_rate_max)
             .field("position", &self.position)
             .finish_non_exhaustive()
     }

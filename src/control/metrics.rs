@@ -27,6 +27,9 @@ pub(super) fn render(status: &ClusterStatus) -> String {
         page.head("answers_withheld_total", "Queries not answered for want of a lease.", "counter");
         page.line("answers_withheld_total", lease.withheld);
     }
+    page.gauge("log_bytes", "What the entries of the log cost, in octets.", status.log_bytes as u64);
+    let is_behind = u64::from(status.catching_up.is_some());
+    page.gauge("catching_up", "Whether entries are missing that the log does not have any more.", is_behind);
     page.gauge("connections", "Connections over TCP and TLS.", status.connections as u64);
     page.head("member_connected", "Whether a session with the member is up.", "gauge");
     for member in &status.members {

@@ -47,6 +47,10 @@ pub struct ClusterStatus {
     pub applied_index: u64,
     /// Index of the oldest entry in the log.
     pub compacted_index: u64,
+    /// What the entries of the log cost, in octets.
+    pub log_bytes: usize,
+    /// How far this node has come, if it lacks entries that its log does not have any more.
+    pub catching_up: Option<CatchingUp>,
     /// All members, this node too.
     pub members: Vec<MemberStatus>,
     /// The zones.
@@ -70,6 +74,17 @@ pub struct LeaseStatus {
     pub everywhere_index: u64,
     /// Queries that were not answered for want of a lease.
     pub withheld: u64,
+}
+
+/// A node that is far behind.
+#[derive(Clone, Debug)]
+pub struct CatchingUp {
+    /// Who helps it.
+    pub from: Option<NodeId>,
+    /// Octets of an image that have arrived.
+    pub image_bytes: u64,
+    /// Why the last attempt failed.
+    pub trouble: Option<String>,
 }
 
 /// One member as this node sees it.
@@ -187,6 +202,13 @@ fn cluster(status: &ClusterStatus) -> Response {
         "leader": status.leader,
         "decided_index": status.decided_index,
         "applied_index": status.applied_index,
+        "compacted_index": status.compacted_index,
+        "log_bytes": status.log_bytes,
+        "catching_up": status.catching_up.as_ref().map(|behind| json!({
+            "from": behind.from,
+            "image_bytes": behind.image_bytes,
+            "trouble": behind.trouble,
+        })),
         "members": members.collect::<Vec<_>>(),
         "zones": zones.collect::<Vec<_>>(),
     });
@@ -301,6 +323,8 @@ pub(super) mod tests {
             decided_index: 12,
             applied_index: 11,
             compacted_index: 3,
+            log_bytes: 640,
+            catching_up: None,
             members: vec![member(1, true, Some(12)), member(2, false, None)],
             zones: vec![zone("example.com.", Some(2024), 9), zone("odd\\\".example.", None, 0)],
             ready: true,
@@ -359,6 +383,7 @@ pub(super) mod tests {
         let told: serde_json::Value = serde_json::from_str(body(&response)).unwrap();
         let expected = serde_json::json!({
             "node": 1, "role": "leader", "leader": 1, "decided_index": 12, "applied_index": 11,
+            "compacted_index": 3, "log_bytes": 640, "catching_up": null,
             "members": [
                 { "id": 1, "address": "127.0.0.1:7101", "connected": true, "applied_index": 12 },
                 { "id": 2, "address": "127.0.0.1:7102", "connected": false, "applied_index": null },

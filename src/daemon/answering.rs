@@ -24,12 +24,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Waits until the node may answer. A node that goes on catching up is given the time it takes.
 pub(super) async fn may_answer(driver: watch::Receiver<Status>) {
     let mut caught_up = pin!(caught_up(driver.clone()));
-    let mut applied_index = driver.borrow().applied_index;
+    let progress = || {
+        let status = driver.borrow();
+        (status.applied_index, status.catching_up.as_ref().map(|fetching| fetching.image_bytes))
+    };
+    let mut before = progress();
     while tokio::time::timeout(PATIENCE, &mut caught_up).await.is_err() {
-        let now = driver.borrow().applied_index;
+        let now = progress();
         // What a node that is new has is no zone at all.
         let learns = driver.borrow().role == Role::Learner;
-        if now == applied_index && !learns {
+        if now == before && !learns {
             tracing::warn!(
                 "nothing heard from a majority of the cluster for {} s: answering from what this node holds, which \
                  may be older than what it answered before",
@@ -37,7 +41,7 @@ pub(super) async fn may_answer(driver: watch::Receiver<Status>) {
             );
             return;
         }
-        applied_index = now;
+        before = now;
     }
 }
 
@@ -80,6 +84,8 @@ mod tests {
             decided_index: applied_index,
             applied_index,
             compacted_index: 0,
+            log_bytes: 0,
+            catching_up: None,
             members: Vec::new(),
             configuration: Arc::new(Configuration::first([])),
             settled: true,

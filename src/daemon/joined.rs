@@ -110,6 +110,8 @@ pub(super) fn complete(config: &mut Config, directory: &Path) -> io::Result<()> 
             tls: None,
             lease_duration: ClusterConfig::LEASE_DURATION_DEFAULT,
             heartbeat_interval: ClusterConfig::HEARTBEAT_INTERVAL_DEFAULT,
+            log_size_min: ClusterConfig::LOG_SIZE_MIN_DEFAULT,
+            image_rate_max: ClusterConfig::IMAGE_RATE_MAX_DEFAULT,
             position: Position { file: directory.join(KEY_FILE).to_string_lossy().into(), line: 1 },
         });
     }

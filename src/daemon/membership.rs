@@ -139,6 +139,8 @@ mod tests {
             decided_index: 1000,
             applied_index: 1000,
             compacted_index: 0,
+            log_bytes: 0,
+            catching_up: None,
             members: configuration.nodes().map(member).collect(),
             configuration: Arc::new(configuration),
             settled: true,

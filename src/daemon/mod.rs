@@ -22,7 +22,6 @@ mod membership;
 mod policy;
 mod reaper;
 mod reporting;
-mod restore;
 mod seed;
 mod sockets;
 mod workers;
@@ -40,6 +39,7 @@ use crate::replication::credentials::CredentialsError;
 use crate::replication::driver::{self, DriverConfig, DriverHandle, Network, Stores};
 use crate::replication::failure::abort_process;
 use crate::replication::replica::{ReplicaError, Role};
+use crate::replication::restore;
 use crate::replication::serving::lease::Lease;
 use crate::replication::state_machine::StateMachine;
 use crate::replication::status::Status;
@@ -475,7 +475,10 @@ fn node_id(config: &Config) -> u64 {
 
 fn driver_config(config: &Config, listener: Option<TcpListener>) -> Result<DriverConfig, StartError> {
     let node_id = node_id(config);
-    let Some(cluster) = &config.cluster else { return Ok(DriverConfig::new(node_id, None)) };
+    let Some(cluster) = &config.cluster else {
+        // Nobody will ask for what was applied.
+        return Ok(DriverConfig { log_bytes_min: 0, ..DriverConfig::new(node_id, None) });
+    };
     let network = match listener {
         Some(listener) => {
             Some(Network { listener, credentials: certificates::credentials(config, cluster)? })
@@ -484,7 +487,12 @@ fn driver_config(config: &Config, listener: Option<TcpListener>) -> Result<Drive
     };
     let defaults = DriverConfig::new(node_id, network);
     let round = cluster.heartbeat_interval.as_millis().div_ceil(defaults.tick_interval.as_millis());
-    Ok(DriverConfig { election_ticks: u64::try_from(round).unwrap_or(u64::MAX), ..defaults })
+    Ok(DriverConfig {
+        election_ticks: u64::try_from(round).unwrap_or(u64::MAX),
+        log_bytes_min: usize::try_from(cluster.log_size_min).unwrap_or(usize::MAX),
+        image_bytes_per_sec: cluster.image_rate_max,
+        ..defaults
+    })
 }
 
 /// A node without a control socket still serves.

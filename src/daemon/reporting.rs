@@ -53,7 +53,16 @@ pub(super) fn status_source(reported: Reported) -> status::StatusSource {
             decided_index: status.decided_index,
             applied_index: status.applied_index,
             compacted_index: status.compacted_index,
-            ready: status.ready && configured.iter().all(loaded) && (!needs_lease || lease.is_valid()),
+            log_bytes: status.log_bytes,
+            catching_up: status.catching_up.as_ref().map(|fetching| status::CatchingUp {
+                from: fetching.from,
+                image_bytes: fetching.image_bytes,
+                trouble: fetching.trouble.clone(),
+            }),
+            ready: status.ready
+                && status.catching_up.is_none()
+                && configured.iter().all(loaded)
+                && (!needs_lease || lease.is_valid()),
             lease: needs_lease.then(|| status::LeaseStatus {
                 remaining: (!lease.is_endless()).then(|| lease.remaining()),
                 everywhere_index: lease.everywhere_index(),

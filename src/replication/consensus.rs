@@ -35,6 +35,8 @@ use std::collections::VecDeque;
 const UNDECIDED_MAX: usize = 1024;
 /// Most entries compacted in one tick: the core copies the range.
 const COMPACTION_CHUNK: u64 = 4096;
+/// A log of more octets is compacted although somebody who is catching up needs it.
+const NEEDED_BYTES_MAX: usize = 256 << 20;
 /// A changed applied index is told at most this often.
 const GOSSIP_TICKS: u64 = 10;
 /// Ballots by which a leader moves up at once (each costs a Prepare to every member).
@@ -66,6 +68,8 @@ pub(super) struct Consensus {
     refused: Option<(Ballot, u64)>,
     disk: DiskWatch,
     durable_applied: u64,
+    /// Somebody is being helped who will need the entries from here on.
+    needed_from: Option<u64>,
     told_applied: u64,
     told_at: u64,
     promise: Ballot,
@@ -122,6 +126,7 @@ impl Consensus {
             refused: None,
             disk: DiskWatch::default(),
             durable_applied: 0,
+            needed_from: None,
             told_applied: 0,
             told_at: 0,
             epoch: 0,
@@ -474,19 +479,33 @@ impl Consensus {
         }
     }
 
-    /// Drops the part of the log that every member's zone store holds. Only while synced with a leader, so
-    /// never between a Promise and what follows from it. Not the core's `trim` (D5), not its remote form.
+    /// Drops the part of the log that this node's zone store and those of a majority hold, but for the newest
+    /// entries, so that a member that was away for a moment needs no image. Only while synced with a leader, so never
+    /// between a Promise and what follows from it. Not the core's `trim` (D5), not its remote form.
     fn compact(&mut self) {
         if !matches!(self.core.get_current_leader(), Some((_, true))) {
             return;
         }
-        let told = self.peers.iter().map(|peer| peer.durable_applied.unwrap_or(0)).min().unwrap_or(0);
-        let compacted = self.log.compacted_index();
-        let floor =
-            told.min(self.durable_applied).min(self.log.decided_index()).min(compacted + COMPACTION_CHUNK);
-        if floor > compacted {
-            self.core.snapshot(Some(floor as usize), true).expect("the index is decided and not compacted");
+        let mut floor = self.majority_applied().min(self.durable_applied).min(self.log.decided_index());
+        if self.log.bytes() <= NEEDED_BYTES_MAX {
+            floor = floor.min(self.needed_from.unwrap_or(u64::MAX));
         }
+        let index = self.log.compactable(floor, self.config.log_bytes_min, COMPACTION_CHUNK);
+        if index > self.log.compacted_index() {
+            self.core.snapshot(Some(index as usize), true).expect("the index is decided and not compacted");
+        }
+    }
+
+    /// The index below which the zone stores of a majority hold everything, as far as they have said so.
+    fn majority_applied(&self) -> u64 {
+        let told = self.peers.iter().map(|peer| peer.durable_applied.unwrap_or(0));
+        let mut held: Vec<u64> = told.chain([self.durable_applied]).collect();
+        held.sort_unstable_by(|a, b| b.cmp(a));
+        held[held.len() / 2]
+    }
+
+    pub(super) fn keep_from(&mut self, log_index: Option<u64>) {
+        self.needed_from = log_index;
     }
 
     /// A leader whose disk keeps the others waiting hands over.

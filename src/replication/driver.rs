@@ -16,10 +16,11 @@
 //! Not here: what consensus needs (`replica`), what entries mean (`state_machine`), sockets (`transport`).
 //!
 //! Caveats: applying runs on this thread: an entry that takes as long as an election round costs the
-//! leadership. A node that is too far behind the others' logs cannot be helped yet.
+//! leadership.
 
 use super::{
     NodeId,
+    catch_up::turn::{CatchUp, lacks},
     command::{Batch, Outcome},
     configuration::Configuration,
     credentials::Credentials,
@@ -36,7 +37,7 @@ use super::{
     state_machine::StateMachine,
     status::{Counters, Status},
     transport::{Event, Transport},
-    zone_writer::{Pace, ZoneWriter},
+    zone_writer::{Ended, Pace, ZoneWriter},
 };
 use crate::{
     clock,
@@ -94,6 +95,10 @@ pub struct DriverConfig {
     pub sync_interval: Duration,
     /// Octets of applied log entries after which the zone store is synced early.
     pub sync_bytes: u64,
+    /// The log keeps its newest entries up to so many octets, for members that were away for a moment.
+    pub log_bytes_min: usize,
+    /// Images leave at this rate at most, in octets per second.
+    pub image_bytes_per_sec: u64,
 }
 
 /// What connects a node to the others.
@@ -121,6 +126,8 @@ impl DriverConfig {
             checkpoint_interval: Duration::from_millis(100),
             sync_interval: Duration::from_secs(5),
             sync_bytes: 16 << 20,
+            log_bytes_min: replica.log_bytes_min,
+            image_bytes_per_sec: 64 << 20,
         }
     }
 }
@@ -147,7 +154,7 @@ pub enum StartError {
     /// The member list cannot be.
     #[error(transparent)]
     Replica(#[from] ReplicaError),
-    /// `zones.sqlite` lacks entries that are no longer in `log.sqlite`.
+    /// `zones.sqlite` lacks entries that are no longer in `log.sqlite`, and there is nobody to ask for them.
     #[error(
         "zones.sqlite holds log entries below {applied_index}, log.sqlite only those from {compacted_index} on: \
          zones.sqlite was wiped or replaced"
@@ -286,6 +293,8 @@ struct Driver {
     /// The machine's, for nodes that join.
     configuration: Rc<RefCell<Configuration>>,
     transport: Option<Transport>,
+    /// Where there are others.
+    catch_up: Option<CatchUp>,
     log: LogWriter,
     zones: ZoneWriter,
     inbox: Inbox,
@@ -308,7 +317,7 @@ struct Driver {
 #[derive(Default)]
 struct Woken {
     written: Option<Written>,
-    durable_applied: Option<u64>,
+    zones_ended: Option<Ended>,
     events: Vec<Event>,
     proposals: Vec<Queued>,
     tick: bool,
@@ -337,13 +346,14 @@ impl Driver {
         let now = clock::monotonic();
         zones.pair(identity.store_id, &machine.configuration().encode()).await?;
         let (applied_index, compacted_index) = (machine.applied_index(), saved.compacted_index);
-        if applied_index < compacted_index {
+        if applied_index < compacted_index && config.network.is_none() {
             return Err(StartError::Gap { applied_index, compacted_index });
         }
         let mut replica = Replica::new(
             ReplicaConfig {
                 election_ticks: config.election_ticks,
                 resend_ticks: config.resend_ticks,
+                log_bytes_min: config.log_bytes_min,
                 ..ReplicaConfig::new(config.node_id)
             },
             machine.configuration().clone(),
@@ -357,9 +367,9 @@ impl Driver {
             Serving::new(serving, config.node_id, identity.incarnation, replica.configuration())
         });
         let mut log = LogWriter::new(log);
-        let transport = match config.network {
+        let (transport, catch_up) = match config.network {
             None if nodes.len() > 1 => return Err(StartError::NoNetwork(nodes.len())),
-            None => None,
+            None => (None, None),
             Some(Network { listener, credentials }) => {
                 listener.set_nonblocking(true)?;
                 let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -372,9 +382,11 @@ impl Driver {
                     members: nodes,
                     credentials,
                 };
-                let mut transport = Transport::new(local, known, listener);
+                let mut transport = Transport::new(local.clone(), known, listener);
                 transport.configure(replica.configuration(), now);
-                Some(transport)
+                let directory = zones.directory().to_path_buf();
+                let catch_up = CatchUp::start(directory, local, config.image_bytes_per_sec, &mut transport)?;
+                (Some(transport), Some(catch_up))
             }
         };
         let pace = Pace {
@@ -400,6 +412,7 @@ impl Driver {
             configuration: Rc::new(RefCell::new(machine.configuration().clone())),
             machine,
             transport,
+            catch_up,
             log,
             zones,
             inbox,
@@ -466,9 +479,12 @@ impl Driver {
             transport.take_events(&mut self.woken.events);
         }
         ready |= self.inbox.poll(cx, &mut self.woken.proposals).is_ready();
-        if let Poll::Ready(durable_applied) = self.zones.poll(cx) {
-            self.woken.durable_applied = durable_applied?;
+        if let Poll::Ready(ended) = self.zones.poll(cx) {
+            self.woken.zones_ended = Some(ended?);
             ready = true;
+        }
+        if let Some(catch_up) = &mut self.catch_up {
+            ready |= catch_up.poll(cx).is_ready();
         }
         if self.interval.poll_tick(cx).is_ready() {
             self.woken.tick = true;
@@ -497,14 +513,16 @@ impl Driver {
             None => {}
         }
         self.receive(now);
-        if let Some(durable_applied) = self.woken.durable_applied.take() {
-            self.replica.set_durable_applied(durable_applied);
+        self.zones_ended()?;
+        if let Some(catch_up) = &mut self.catch_up {
+            catch_up.turn(&self.replica, &self.machine, &mut self.zones, now);
         }
         if std::mem::take(&mut self.woken.tick) {
             self.tick(now);
         }
         self.proposals.add(self.woken.proposals.drain(..));
-        if self.replica.is_ready() {
+        // A node that is behind could not tell what came of a proposal.
+        if self.replica.is_ready() && self.replica.missing_below().is_none() {
             let epoch = self.replica.leadership_epoch();
             self.proposals.propose(now, clock::unix_secs(), epoch, |entry| self.replica.propose(entry));
         }
@@ -562,10 +580,14 @@ impl Driver {
             serving.expire(now);
         }
         self.zones.tick(now, || self.machine.take_checkpoint());
+        if let Some(catch_up) = &mut self.catch_up {
+            catch_up.tick(self.node_id, &mut self.replica, &self.machine, now);
+        }
         let counters = Counters { dropped_messages: self.replica.dropped_messages(), ..self.counters };
         let (replica, machine, transport) = (&self.replica, &self.machine, self.transport.as_ref());
         let before = Arc::clone(&self.status.borrow().configuration);
-        let seen = Status::of(self.node_id, replica, machine, transport, counters, Some(&before));
+        let mut seen = Status::of(self.node_id, replica, machine, transport, counters, Some(&before));
+        seen.catching_up = self.catch_up.as_ref().and_then(|catch_up| catch_up.fetching(replica));
         self.status.send_if_modified(|status| {
             let changed = *status != seen;
             *status = seen;
@@ -586,10 +608,12 @@ impl Driver {
     }
 
     fn apply(&mut self) -> Result<(), Failed> {
-        if let Some(compacted_index) = self.replica.missing_below() {
-            return Err(Failed::Gap { applied_index: self.machine.applied_index(), compacted_index });
-        }
-        let decided = self.replica.take_decided(APPLY_ENTRIES_MAX);
+        let applied_index = self.machine.applied_index();
+        let decided = match (lacks(&self.replica), &mut self.catch_up) {
+            (None, _) => self.replica.take_decided(APPLY_ENTRIES_MAX),
+            (Some(_), Some(catch_up)) => catch_up.take_entries(applied_index, APPLY_ENTRIES_MAX),
+            (Some(compacted_index), None) => return Err(Failed::Gap { applied_index, compacted_index }),
+        };
         self.again |= decided.len() == APPLY_ENTRIES_MAX;
         for (log_index, bytes) in decided {
             let batch = Batch::decode(&bytes).ok_or(Failed::Malformed(log_index))?;
@@ -612,6 +636,25 @@ impl Driver {
                 break;
             }
         }
+        self.replica.start_applying_at(self.machine.applied_index());
+        Ok(())
+    }
+
+    /// What the zone writer has done.
+    fn zones_ended(&mut self) -> Result<(), Failed> {
+        let durable_applied = match self.woken.zones_ended.take() {
+            None | Some(Ended::Written) => return Ok(()),
+            Some(Ended::Durable(index)) => index,
+            Some(Ended::Replaced(index)) => {
+                if let Some(catch_up) = &mut self.catch_up {
+                    catch_up.put_in_place(&mut self.replica, &mut self.machine);
+                }
+                self.follow_configuration()?;
+                self.again = true;
+                index
+            }
+        };
+        self.replica.set_durable_applied(durable_applied);
         Ok(())
     }
 

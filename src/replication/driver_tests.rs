@@ -326,3 +326,38 @@ async fn a_wiped_zone_store_is_noticed_at_the_start() {
         panic!("started over a gap");
     };
 }
+
+#[tokio::test]
+async fn a_member_that_lost_its_zone_store_is_given_an_image() {
+    let quick = |config: &mut DriverConfig| {
+        (config.log_bytes_min, config.sync_interval) = (0, Duration::from_millis(50));
+        config.checkpoint_interval = Duration::from_millis(10);
+    };
+    let (mut nodes, members) = cluster(&[1, 2, 3]);
+    for node in &mut nodes {
+        node.start(&members, quick).await;
+    }
+    nodes[0].wait_for("a leader", |status| status.ready).await;
+    assert_eq!(nodes[0].call().await, Outcome::Done);
+    for node in &nodes {
+        node.wait_for("a compacted log", |status| status.compacted_index > 0).await;
+    }
+    nodes[2].stop();
+    for suffix in ["", "-wal"] {
+        let path = nodes[2].directory.path().join(format!("zones.sqlite{suffix}"));
+        assert!(suffix == "-wal" || path.exists());
+        _ = std::fs::remove_file(path);
+    }
+    // What is decided meanwhile is in its log only if it comes while that is connected.
+    assert_eq!(nodes[0].call().await, Outcome::Done);
+    nodes[2].start(&members, quick).await;
+    nodes[2].wait_for("an image", |status| status.catching_up.is_none() && status.applied_index >= 2).await;
+    assert_eq!(nodes[2].call().await, Outcome::Done);
+    nodes[2].wait_for("a durable image", |status| status.compacted_index >= 2).await;
+    // The store in place is the one that is written to.
+    nodes[2].stop();
+    nodes[2].start(&members, quick).await;
+    assert_eq!(nodes[2].call().await, Outcome::Done);
+    assert!(!nodes[2].directory.path().join("zones.sqlite.partial").exists());
+    nodes.iter_mut().for_each(Node::stop);
+}

@@ -1,6 +1,6 @@
 //! When a node cannot go on: its memory and its disk may no longer agree, so it stops at once.
 
-use crate::store::WriteError;
+use crate::store::{WriteError, partial::PartialError};
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 /// Why a driver or a zone writer stopped.
@@ -9,6 +9,9 @@ pub enum Failed {
     /// A write failed.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// An image could not be put in place.
+    #[error("cannot put a zone image in place: {0}")]
+    Image(#[from] PartialError),
     /// The log holds something that no node writes.
     #[error("log entry {0} is malformed")]
     Malformed(u64),

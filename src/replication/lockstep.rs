@@ -119,6 +119,7 @@ impl Lockstep {
         let mut config = ReplicaConfig::new(node);
         config.resend_ticks = 30;
         config.held_bytes_max = 1 << 20;
+        config.log_bytes_min = 0;
         config.sync_part_bytes = SYNC_PART_BYTES;
         config.guards = self.guards;
         let replica = Replica::new(config, first(nodes), disk.clone()).expect("a sound disk");

@@ -23,6 +23,8 @@ pub(super) struct LogMemory(Arc<Mutex<Recorder>>);
 
 struct Recorder {
     state: LogState,
+    /// What its entries cost.
+    bytes: usize,
     /// Recorded since the last write was taken, in order, without [`LogOp::Decided`].
     ops: Vec<LogOp>,
     /// `state.decided_index` moved since the last write was taken.
@@ -42,12 +44,14 @@ struct OnDisk {
 
 impl Recorder {
     fn record(&mut self, op: LogOp) {
+        self.count(&op);
         self.state.apply(&op);
         if let LogOp::Configure { base, .. } = &op {
             // What the disk holds from there on is void.
             let void = |disk: &mut OnDisk| *disk = OnDisk { accepted: None, end: disk.end.min(*base) };
             void(&mut self.on_disk);
             self.in_flight.iter_mut().for_each(void);
+            self.bytes = self.state.entries.iter().map(cost).sum();
         }
         match (self.ops.last_mut(), op) {
             (_, LogOp::Decided(_)) => self.decided_moved = true,
@@ -57,6 +61,24 @@ impl Recorder {
                 entries.extend(more);
             }
             (_, op) => self.ops.push(op),
+        }
+    }
+
+    /// Counts the entries that come and go with an operation that is about to be applied.
+    fn count(&mut self, op: &LogOp) {
+        let (held, compacted) = (&self.state.entries, self.state.compacted_index);
+        match op {
+            LogOp::Append { from, entries } => {
+                let keep = from.saturating_sub(compacted) as usize;
+                self.bytes -= held.iter().skip(keep).map(cost).sum::<usize>();
+                self.bytes += entries.iter().map(cost).sum::<usize>();
+            }
+            LogOp::Compact(index) => {
+                let drop = index.saturating_sub(compacted) as usize;
+                self.bytes -= held.iter().take(drop).map(cost).sum::<usize>();
+            }
+            // What a change of configuration leaves is counted afterwards.
+            LogOp::Configure { .. } | LogOp::Promise(_) | LogOp::Accepted(_) | LogOp::Decided(_) => {}
         }
     }
 
@@ -93,6 +115,7 @@ impl LogMemory {
         saved.decided_index = saved.decided_index.clamp(saved.compacted_index, saved.end());
         let on_disk = OnDisk { accepted: saved.accepted, end: saved.end() };
         LogMemory(Arc::new(Mutex::new(Recorder {
+            bytes: saved.entries.iter().map(cost).sum(),
             state: saved,
             ops: Vec::new(),
             decided_moved: false,
@@ -169,6 +192,25 @@ impl LogMemory {
         self.lock().state.compacted_index
     }
 
+    /// What the entries cost: their octets, and what each takes beside them.
+    pub(super) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// How far the log can be compacted: at most to `floor` and by `entries_max` entries, and so that what is left
+    /// costs at least `bytes_min`.
+    pub(super) fn compactable(&self, floor: u64, bytes_min: usize, entries_max: u64) -> u64 {
+        let log = self.lock();
+        let mut to = log.state.compacted_index;
+        let floor = floor.min(to.saturating_add(entries_max));
+        let mut spare = log.bytes.saturating_sub(bytes_min);
+        for entry in log.state.entries.iter().take(floor.saturating_sub(to) as usize) {
+            let Some(rest) = spare.checked_sub(cost(entry)) else { break };
+            (spare, to) = (rest, to + 1);
+        }
+        to
+    }
+
     pub(super) fn promise(&self) -> Option<Ballot> {
         self.lock().state.promise
     }
@@ -190,6 +232,13 @@ impl LogMemory {
         let entries = slice(&log.state, log.state.decided_index, log.state.end());
         entries.fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.len()))
     }
+}
+
+/// What keeping an entry costs beside its octets, in memory and as a row, roughly.
+const ENTRY_OVERHEAD_BYTES: usize = 64;
+
+fn cost(entry: &EntryBytes) -> usize {
+    entry.len() + ENTRY_OVERHEAD_BYTES
 }
 
 /// The entries of `[from, to)`; none if the log does not hold all of them (the contract of

@@ -9,6 +9,7 @@
 //!                              ├───── log_writer ◄─────┤ one fsync per turn             log.sqlite
 //!                              └───── state_machine ◄──┘ apply: command, window, load
 //!                                          └──► zone_writer, written behind             zones.sqlite
+//!                        catch_up: entries and images for who lacks what the log has no more
 //! ```
 //!
 //! `join` lets a node in that has a token.
@@ -22,9 +23,9 @@
 //! Who takes part is part of the state (`configuration`): the replica begins a new consensus on the same log with every
 //! change of voters.
 //!
-//! Caveats: a member that is away keeps the others' logs from being compacted; a node that lost its directory cannot come
-//! back under its old node id.
+//! Caveats: a node that lost its directory cannot come back under its old node id.
 
+pub mod catch_up;
 pub mod channel;
 pub mod command;
 pub mod configuration;
@@ -57,6 +58,7 @@ pub mod proposer;
 pub mod replica;
 #[cfg(test)]
 mod replica_tests;
+pub mod restore;
 pub mod serving;
 pub mod session;
 pub mod state_machine;

@@ -30,8 +30,6 @@
 //! A hears B's Configuration(5): their session in 5 begins    ◄──Configuration(5)── B applies the change
 //! B was away: its log reaches the base under the same ballot: decided (sealed). Otherwise: base, with a gap below
 //! ```
-//!
-//! Caveats: compaction waits for every member, so a member that is away keeps the log growing.
 
 use super::{
     NodeId,
@@ -60,6 +58,9 @@ pub struct ReplicaConfig {
     /// Most bytes of proposals held while no leader is known, and of undecided entries at a leader; beyond,
     /// `propose` gives them back.
     pub held_bytes_max: usize,
+    /// The newest entries are kept although all zone stores may hold them, up to so many bytes: a member that was away
+    /// for less needs no image.
+    pub log_bytes_min: usize,
     /// Most bytes of a log sync that leave as one message.
     pub sync_part_bytes: usize,
     /// All on, except in the simulator.
@@ -74,6 +75,7 @@ impl ReplicaConfig {
             election_ticks: 10,
             resend_ticks: 100,
             held_bytes_max: 16 << 20,
+            log_bytes_min: 32 << 20,
             sync_part_bytes: 1 << 20,
             guards: Guards::default(),
         }
@@ -515,8 +517,9 @@ impl Replica {
         self.apply_next = applied_index;
     }
 
-    /// The index below which entries are gone from the log although they were not handed out here; only a
-    /// zone image could fill the gap.
+    /// The index below which entries are gone from the log although they were not handed out here: another member's
+    /// entries or image must fill the gap ([`super::catch_up`]), and [`Replica::start_applying_at`] says that it is
+    /// filled. Acceptor state has no part in it: the node goes on voting.
     pub fn missing_below(&self) -> Option<u64> {
         let below = match &self.seat {
             Seat::Learner => self.ahead.max(self.log.compacted_index()),
@@ -526,13 +529,15 @@ impl Replica {
         (self.apply_next < below).then_some(below)
     }
 
-    /// Says what this node's zone store holds durably; the log is compacted below what every member said.
+    /// Says what this node's zone store holds durably; the log is compacted below what this node and a majority of
+    /// members hold.
     pub fn set_durable_applied(&mut self, applied_index: u64) {
         self.durable_applied = applied_index;
         match &mut self.seat {
             Seat::Voting(consensus) => consensus.set_durable_applied(applied_index),
             Seat::Alone => {
-                let index = applied_index.min(self.log.decided_index());
+                let floor = applied_index.min(self.log.decided_index());
+                let index = self.log.compactable(floor, self.config.log_bytes_min, u64::MAX);
                 if index > self.log.compacted_index() {
                     self.log.record(LogOp::Compact(index));
                 }
@@ -550,6 +555,31 @@ impl Replica {
             false => self.peer_applied(**node).is_some_and(|index| index >= base),
         };
         base == 0 || voters.iter().filter(holds).count() > voters.len() / 2
+    }
+
+    /// Keeps the entries from `log_index` on for somebody who is catching up, within bounds.
+    pub fn keep_from(&mut self, log_index: Option<u64>) {
+        if let Some(consensus) = self.consensus_mut() {
+            consensus.keep_from(log_index);
+        }
+    }
+
+    /// Decided entries from `log_index` on, for a node that catches up: at most `max`, and no more after `bytes_max`
+    /// octets; `None` if the first of them is compacted.
+    pub fn decided_entries(&self, log_index: u64, max: usize, bytes_max: usize) -> Option<Vec<EntryBytes>> {
+        if log_index < self.log.compacted_index() {
+            return None;
+        }
+        let mut entries = self.log.decided_entries(log_index, max);
+        let mut bytes = 0;
+        let fit = entries.iter().take_while(|entry| {
+            let fits = bytes < bytes_max;
+            bytes += entry.len();
+            fits
+        });
+        let fit = fit.count();
+        entries.truncate(fit);
+        Some(entries)
     }
 
     /// Asks the most advanced follower to take over, if this node leads: a hand-over without an election
@@ -612,6 +642,11 @@ impl Replica {
     /// Index behind the last decided entry.
     pub fn decided_index(&self) -> u64 {
         self.log.decided_index()
+    }
+
+    /// What the entries of the log cost, in octets.
+    pub fn log_bytes(&self) -> usize {
+        self.log.bytes()
     }
 
     /// Index of the oldest entry in the log.

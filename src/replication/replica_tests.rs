@@ -10,7 +10,8 @@ use super::{
 use crate::store::log::{LogOp, LogState};
 
 fn alone(disk: LogState) -> Replica {
-    Replica::new(ReplicaConfig::new(7), first(&[7]), disk).expect("a sound disk")
+    let config = ReplicaConfig { log_bytes_min: 0, ..ReplicaConfig::new(7) };
+    Replica::new(config, first(&[7]), disk).expect("a sound disk")
 }
 
 #[test]
@@ -166,23 +167,24 @@ fn nothing_is_sent_to_a_peer_without_a_session() {
 }
 
 #[test]
-fn the_log_is_compacted_below_what_every_member_holds() {
+fn the_log_is_compacted_below_what_its_node_and_a_majority_hold() {
     let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
     for text in ["a", "b", "c"] {
         cluster.propose(leader, text);
     }
     cluster.settle();
-    for (node, applied) in [(10, 3), (20, 1)] {
-        cluster.replica(node).set_durable_applied(applied);
-    }
+    let compacted = |cluster: &Lockstep| {
+        cluster.members.values().map(|member| member.replica.compacted_index()).collect::<Vec<_>>()
+    };
+    cluster.replica(10).set_durable_applied(3);
     cluster.ticks(40);
-    assert!(
-        cluster.members.values().all(|member| member.replica.compacted_index() == 0),
-        "30 has not spoken"
-    );
+    assert_eq!(compacted(&cluster), [0, 0, 0], "one is no majority");
+    cluster.replica(20).set_durable_applied(1);
+    cluster.ticks(40);
+    assert_eq!(compacted(&cluster), [1, 1, 0], "30 has not spoken");
     cluster.replica(30).set_durable_applied(2);
     cluster.ticks(40);
-    assert!(cluster.members.values().all(|member| member.replica.compacted_index() == 1));
+    assert_eq!(compacted(&cluster), [2, 1, 2]);
     assert_eq!(cluster.replica(30).peer_applied(10), Some(3));
     // A member that starts again needs nothing from below.
     let disk = cluster.member(30).disk.clone();
@@ -193,6 +195,90 @@ fn the_log_is_compacted_below_what_every_member_holds() {
     cluster.propose(leader, "d");
     cluster.settle();
     assert_eq!(texts(&cluster.member(30).applied), ["c", "d"]);
+}
+
+#[test]
+fn a_member_that_was_away_for_long_finds_a_gap_and_goes_on_voting() {
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    let away = cluster.followers()[0];
+    let others = cluster.others(away);
+    cluster.away = vec![away];
+    others.iter().for_each(|node| cluster.replica(*node).session_down(away));
+    for text in ["a", "b", "c", "d"] {
+        cluster.propose(leader, text);
+    }
+    cluster.settle();
+    others.iter().for_each(|node| cluster.replica(*node).set_durable_applied(3));
+    cluster.ticks(40);
+    assert_eq!(cluster.replica(leader).compacted_index(), 3, "one that is away holds nothing up");
+    cluster.away.clear();
+    let disk = cluster.member(away).disk.clone();
+    cluster.restart(away, disk);
+    cluster.ticks(60);
+    assert_eq!(
+        (cluster.replica(away).missing_below(), texts(&cluster.member(away).applied)),
+        (Some(3), vec![])
+    );
+    // With one of the others gone it takes both that are left to decide.
+    let leader = cluster.leader();
+    let gone = *others.iter().find(|node| **node != leader).expect("two others");
+    cluster.away = vec![gone];
+    [away, leader].iter().for_each(|node| cluster.replica(*node).session_down(gone));
+    cluster.propose(leader, "e");
+    cluster.settle();
+    assert_eq!(cluster.replica(leader).decided_index(), 5);
+    // An image of everything below 4 has been installed.
+    cluster.replica(away).start_applying_at(4);
+    cluster.settle();
+    assert_eq!(
+        (cluster.replica(away).missing_below(), texts(&cluster.member(away).applied)),
+        (None, vec!["e".into()])
+    );
+}
+
+#[test]
+fn the_newest_entries_stay_for_those_who_were_away_for_a_moment() {
+    let of_five = |log_bytes_min| {
+        let config = ReplicaConfig { log_bytes_min, ..ReplicaConfig::new(7) };
+        let mut replica = Replica::new(config, first(&[7]), LogState::default()).expect("a sound disk");
+        (0..5).for_each(|_| replica.propose(entry("abcd")).expect("room"));
+        replica.take_write().expect("entries to write");
+        replica.persisted();
+        replica
+    };
+    let one = of_five(0).log_bytes() / 5;
+    for (bytes_min, applied, compacted) in
+        [(0, 5, 5), (0, 3, 3), (2 * one, 5, 3), (2 * one + 1, 5, 2), (6 * one, 5, 0)]
+    {
+        let mut replica = of_five(bytes_min);
+        replica.set_durable_applied(applied);
+        assert_eq!(replica.compacted_index(), compacted, "at least {bytes_min} octets, {applied} applied");
+        assert_eq!(replica.log_bytes(), (5 - compacted as usize) * one);
+    }
+    let replica = of_five(0);
+    assert_eq!(replica.decided_entries(1, 9, 1).map(|entries| entries.len()), Some(1));
+    assert_eq!(replica.decided_entries(1, 9, 9).map(|entries| entries.len()), Some(3));
+    assert_eq!(replica.decided_entries(5, 9, 9), Some(vec![]));
+    let mut replica = of_five(0);
+    replica.set_durable_applied(2);
+    assert_eq!(replica.decided_entries(1, 9, 9), None);
+}
+
+#[test]
+fn entries_are_kept_for_somebody_who_catches_up() {
+    let (mut cluster, leader) = Lockstep::elected(3, Guards::default());
+    cluster.propose(leader, "a");
+    cluster.propose(leader, "b");
+    cluster.settle();
+    cluster.members.values_mut().for_each(|member| member.replica.set_durable_applied(2));
+    cluster.replica(leader).keep_from(Some(1));
+    cluster.ticks(40);
+    let others = cluster.others(leader);
+    assert!(others.iter().all(|node| cluster.replica(*node).compacted_index() == 2));
+    assert_eq!(cluster.replica(leader).compacted_index(), 1);
+    cluster.replica(leader).keep_from(None);
+    cluster.ticks(1);
+    assert_eq!(cluster.replica(leader).compacted_index(), 2);
 }
 
 #[test]

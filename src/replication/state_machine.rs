@@ -16,6 +16,10 @@
 //! Not here: who may update (`nameserver::update_in`), how an update is evaluated (`zone::update`), when a
 //! checkpoint is written (`driver`), how rows are laid out (`store::zones`).
 
+mod snapshot;
+
+pub use snapshot::Snapshot;
+
 use super::NodeId;
 use super::command::{Batch, Command, ENTRY_COMMANDS_MAX, LoadId, Outcome, unpack_record};
 use super::configuration::{Configuration, Refusal, Token};
@@ -454,9 +458,6 @@ impl StateMachine {
             }
         }
         Some(Checkpoint {
-            applied_index: self.applied_index,
-            window: postcard::to_stdvec(&self.window).expect("the window always encodes"),
-            configuration: self.configuration.encode().to_vec(),
             zones: changes
                 .zones
                 .iter()
@@ -466,7 +467,18 @@ impl StateMachine {
             owners,
             changesets: changes.changesets,
             journal_floor: changes.journal_floor.into_iter().collect(),
+            ..self.head()
         })
+    }
+
+    /// What every checkpoint says, whatever has changed.
+    fn head(&self) -> Checkpoint {
+        Checkpoint {
+            applied_index: self.applied_index,
+            window: postcard::to_stdvec(&self.window).expect("the window always encodes"),
+            configuration: self.configuration.encode().to_vec(),
+            ..Checkpoint::default()
+        }
     }
 }
 

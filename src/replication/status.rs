@@ -2,6 +2,7 @@
 
 use super::{
     NodeId,
+    catch_up::fetcher::Fetching,
     configuration::Configuration,
     replica::{Replica, Role},
     state_machine::StateMachine,
@@ -28,6 +29,10 @@ pub struct Status {
     pub applied_index: u64,
     /// Index of the oldest entry in the log.
     pub compacted_index: u64,
+    /// What the entries of the log cost, in octets.
+    pub log_bytes: usize,
+    /// How far a node has come that lacks entries which its log does not have any more.
+    pub catching_up: Option<Fetching>,
     /// All voters in ascending order, then all learners.
     pub members: Vec<MemberStatus>,
     /// The configuration as of the applied index.
@@ -106,6 +111,8 @@ impl Status {
             decided_index: replica.decided_index(),
             applied_index: machine.applied_index(),
             compacted_index: replica.compacted_index(),
+            log_bytes: replica.log_bytes(),
+            catching_up: None,
             members: configuration.nodes().map(member).collect(),
             settled: replica.is_settled_among(&configuration.voter_ids()),
             configuration,

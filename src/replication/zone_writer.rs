@@ -1,14 +1,15 @@
 //! The zone store behind the driver: a thread of its own, one job at a time.
 //!
 //! ```text
-//! driver ──Write(checkpoint) | Sync──► thread ──► zones.sqlite
-//!        ◄─Written(index) | Synced(index)──
+//! driver ──Write(checkpoint) | Sync | Replace(image)──► thread ──► zones.sqlite
+//!        ◄─Written(index) | Synced(index) | Replaced(index)──
 //! ```
 //!
 //! While a job runs the state machine gathers the next checkpoint, so a slow disk makes checkpoints larger, not
 //! more numerous.
 
 use super::failure::{Failed, OnFailure, guard};
+use crate::store::partial::CompleteStore;
 use crate::store::zones::{Checkpoint, ZoneStore};
 use std::{
     task::{Context, Poll},
@@ -20,11 +21,24 @@ use tokio::sync::mpsc;
 enum Job {
     Write(Box<Checkpoint>),
     Sync,
+    Replace(CompleteStore),
 }
 
 enum Done {
     Written(u64),
     Synced,
+    Replaced(u64),
+}
+
+/// What a job that has ended means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// A checkpoint is written, which may be lost yet.
+    Written,
+    /// Everything below this index is durable.
+    Durable(u64),
+    /// Another store is in place, durably, with everything below this index.
+    Replaced(u64),
 }
 
 /// When to write and when to sync.
@@ -53,6 +67,8 @@ pub(super) struct ZoneWriter {
     bytes_since_sync: u64,
     /// What has been applied is to be part of the next sync.
     write_first: bool,
+    /// Goes to the thread as soon as that has nothing to do.
+    replacement: Option<CompleteStore>,
 }
 
 impl ZoneWriter {
@@ -82,7 +98,13 @@ impl ZoneWriter {
             last_sync: now,
             bytes_since_sync: 0,
             write_first: false,
+            replacement: None,
         })
+    }
+
+    /// Has another store put in the place of this one. Nothing may be applied before that is done.
+    pub(super) fn replace(&mut self, store: CompleteStore) {
+        self.replacement = Some(store);
     }
 
     /// Counts an applied entry towards the next sync.
@@ -100,6 +122,9 @@ impl ZoneWriter {
     pub(super) fn tick(&mut self, now: Instant, mut take: impl FnMut() -> Option<Checkpoint>) {
         if self.busy {
             return;
+        }
+        if let Some(store) = self.replacement.take() {
+            return self.give(Job::Replace(store));
         }
         let unsynced = self.synced_index != Some(self.written_index);
         let late = now.saturating_duration_since(self.last_sync) >= self.pace.sync_interval;
@@ -127,28 +152,35 @@ impl ZoneWriter {
         let _ = self.jobs.try_send(job);
     }
 
-    /// The job has ended: the index below which everything is durable, if it has moved.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>, Failed>> {
-        match self.done.poll_recv(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(None) => Poll::Ready(Err(Failed::Reported)),
-            Poll::Ready(Some(Done::Written(index))) => {
-                self.busy = false;
+    /// The job has ended.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ended, Failed>> {
+        let done = match self.done.poll_recv(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(None) => return Poll::Ready(Err(Failed::Reported)),
+            Poll::Ready(Some(done)) => done,
+        };
+        self.busy = false;
+        Poll::Ready(Ok(match done {
+            Done::Written(index) => {
                 self.written_index = index;
-                Poll::Ready(Ok(None))
+                Ended::Written
             }
-            Poll::Ready(Some(Done::Synced)) => {
-                self.busy = false;
+            Done::Synced => {
                 self.synced_index = Some(self.written_index);
-                Poll::Ready(Ok(self.synced_index))
+                Ended::Durable(self.written_index)
             }
-        }
+            Done::Replaced(index) => {
+                (self.written_index, self.synced_index) = (index, Some(index));
+                Ended::Replaced(index)
+            }
+        }))
     }
 
     /// Writes and syncs what is left, and ends the thread.
     pub(super) async fn close(mut self, take: impl FnOnce() -> Option<Checkpoint>) -> Result<(), Failed> {
-        if self.busy {
-            std::future::poll_fn(|cx| self.poll(cx)).await?;
+        if self.busy && matches!(std::future::poll_fn(|cx| self.poll(cx)).await?, Ended::Replaced(_)) {
+            // The store is ahead of what would be written to it.
+            return self.abandon();
         }
         for job in take().map(|checkpoint| Job::Write(Box::new(checkpoint))).into_iter().chain([Job::Sync]) {
             self.give(job);
@@ -180,6 +212,11 @@ async fn work(
             Job::Sync => {
                 store.sync().await?;
                 Done::Synced
+            }
+            Job::Replace(image) => {
+                let index = image.applied_index;
+                store = image.install(store).await?;
+                Done::Replaced(index)
             }
         };
         if done.send(result).await.is_err() {

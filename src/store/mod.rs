@@ -3,6 +3,7 @@
 //! ```text
 //! driver ──ops──► log::LogStore     log.sqlite    WAL, synchronous=FULL: one fsync per commit
 //! zone writer ──► zones::ZoneStore  zones.sqlite  WAL, synchronous=NORMAL: written behind, synced now and then
+//! catch-up ────► partial         zones.sqlite.partial: an image that is arriving, then put in place of zones.sqlite
 //!                 directory         trimaran.lock one process per directory
 //!                 database          opening: header, schema version, migrations in schema/*.sql
 //! ```
@@ -21,6 +22,7 @@
 mod database;
 mod directory;
 pub mod log;
+pub mod partial;
 mod rewrite;
 pub mod zones;
 

@@ -72,7 +72,7 @@ pub struct Loaded {
     pub zones: Vec<ZoneRow>,
 }
 
-const KIND: Kind = Kind {
+pub(super) const KIND: Kind = Kind {
     file_name: "zones.sqlite",
     thread_name: "zone-store",
     application_id: 0x5452_4d5a,
@@ -148,7 +148,11 @@ impl ZoneStore {
     /// # Errors
     /// [`OpenError`]: unusable directory, held by another process, newer schema, corrupt file.
     pub async fn open(directory: &Path) -> Result<(ZoneStore, Loaded), OpenError> {
-        let mut database = Database::open(directory, &KIND).await?;
+        ZoneStore::open_file(directory, &KIND).await
+    }
+
+    pub(super) async fn open_file(directory: &Path, kind: &Kind) -> Result<(ZoneStore, Loaded), OpenError> {
+        let mut database = Database::open(directory, kind).await?;
         let created = sqlx::query(CREATE).execute(&mut database.connection).await;
         created.map_err(|e| database.open_error(e))?;
         let mut store = ZoneStore { database };
@@ -156,7 +160,12 @@ impl ZoneStore {
         Ok((store, loaded))
     }
 
-    async fn load(&mut self) -> Result<Loaded, OpenError> {
+    /// Where the file is.
+    pub fn directory(&self) -> &Path {
+        self.database.path.parent().unwrap_or(Path::new("."))
+    }
+
+    pub(super) async fn load(&mut self) -> Result<Loaded, OpenError> {
         let meta = sqlx::query(READ_META).fetch_one(&mut self.database.connection).await;
         let (applied_index, window, configuration) = meta
             .and_then(|row| Ok((row.try_get::<i64, _>(0)? as u64, row.try_get(1)?, row.try_get(2)?)))
@@ -243,6 +252,15 @@ impl ZoneStore {
     /// # Errors
     /// [`WriteError`]: the process must stop.
     pub async fn write(&mut self, checkpoint: Checkpoint) -> Result<(), WriteError> {
+        self.write_with(checkpoint, None).await
+    }
+
+    /// The same, and a statement with one value in the same transaction.
+    pub(super) async fn write_with(
+        &mut self,
+        checkpoint: Checkpoint,
+        note: Option<(&'static str, Vec<u8>)>,
+    ) -> Result<(), WriteError> {
         self.run(sqlx::query(BEGIN)).await?;
         for zone in &checkpoint.dropped_zones {
             self.run(sqlx::query(DROP_ZONE).bind(*zone as i64)).await?;
@@ -271,7 +289,28 @@ impl ZoneStore {
             .bind(checkpoint.window)
             .bind(checkpoint.configuration);
         self.run(meta).await?;
+        if let Some((sql, value)) = note {
+            self.run(sqlx::query(sql).bind(value)).await?;
+        }
         self.run(sqlx::query(COMMIT)).await
+    }
+
+    /// Runs a statement with one value.
+    pub(super) async fn note(&mut self, sql: &'static str, value: Vec<u8>) -> Result<(), WriteError> {
+        self.run(sqlx::query(sql).bind(value)).await
+    }
+
+    /// Runs a statement that changes the schema.
+    pub(super) async fn execute(&mut self, sql: &'static str) -> Result<(), OpenError> {
+        let done = sqlx::query(sql).execute(&mut self.database.connection).await;
+        done.map(|_| ()).map_err(|e| self.database.open_error(e))
+    }
+
+    /// The first value of the first row.
+    pub(super) async fn read_blob(&mut self, sql: &'static str) -> Result<Option<Vec<u8>>, OpenError> {
+        let row = sqlx::query(sql).fetch_optional(&mut self.database.connection).await;
+        let value = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
+        value.map_err(|e| self.database.open_error(e))
     }
 
     /// Writes owners in key order: neighbours share pages.

@@ -78,13 +78,23 @@ impl Journal {
         // Serials grow along the run, but a run that goes around the circle of RFC 1982 can hold the same
         // serial twice: the one nearest to the newest is the one a living secondary has.
         let start = self.steps.iter().rposition(|step| step.from_serial == serial)?;
-        let mut at: usize = self.steps.range(..start).map(|step| step.len).sum();
-        let packed = self.steps.range(start..).map(|step| {
+        Some(self.unpack(start..self.steps.len()))
+    }
+
+    /// Changesets that lead to `serial`, as far back as they go; none if `serial` is not in the history.
+    pub fn until(&self, serial: u32) -> Vec<PackedChangeset> {
+        let newest = self.steps.iter().rposition(|step| step.to_serial == serial);
+        self.unpack(0..newest.map_or(0, |newest| newest + 1))
+    }
+
+    fn unpack(&self, steps: std::ops::Range<usize>) -> Vec<PackedChangeset> {
+        let mut at: usize = self.steps.range(..steps.start).map(|step| step.len).sum();
+        let packed = self.steps.range(steps).map(|step| {
             let octets: Vec<u8> = self.octets.range(at..at + step.len).copied().collect();
             at += step.len;
             PackedChangeset::from_bytes(&octets).expect("the journal holds what was packed")
         });
-        Some(packed.collect())
+        packed.collect()
     }
 
     /// Octets held.
@@ -130,6 +140,10 @@ mod tests {
         assert_eq!(runs(&journal, 1001), Some(vec![]));
         assert_eq!(runs(&journal, 3), None);
         assert_eq!(runs(&journal, 1002), None);
+        let until = |serial| journal.until(serial).iter().map(|c| c.to_serial()).collect::<Vec<_>>();
+        assert_eq!(until(1001), [2, 1000, 1001]);
+        assert_eq!(until(1000), [2, 1000]);
+        assert!(until(1).is_empty() && until(7).is_empty());
     }
 
     #[test]

@@ -104,6 +104,11 @@ impl Zone {
         changesets.for_each(|changeset| journal.push(&changeset));
     }
 
+    /// The changesets that lead to `serial`, as far back as they are kept.
+    pub fn history_until(&self, serial: u32) -> History {
+        self.journal.lock().expect("no panic while the journal is held").until(serial)
+    }
+
     /// A version and the changesets that lead to it from `serial`, taken together.
     pub fn since(&self, serial: u32) -> Option<(Arc<Contents>, Option<History>)> {
         let journal = self.journal.lock().expect("no panic while the journal is held");
@@ -262,6 +267,28 @@ impl Zones {
             ZoneTable::new(zones)
         });
         self.retire(apex, before);
+    }
+
+    /// Puts `zones` in the place of all zones that have contents, at once: nobody sees some of the old and some of the
+    /// new. Zones without contents, which are expected but not loaded, stay.
+    pub fn replace_loaded(&self, zones: &[Arc<Zone>]) {
+        zones.iter().for_each(|zone| zone.retirement.follow(&self.retirement));
+        let before = self.table.rcu(|table| {
+            let expected = table.zones.iter().filter(|(_, zone)| zone.contents().is_none());
+            let expected = expected.map(|(apex, zone)| (apex.clone(), Arc::clone(zone)));
+            let loaded =
+                zones.iter().map(|zone| (zone.name.to_lowercase().as_wire().into(), Arc::clone(zone)));
+            let mut next = ByApex::with_hasher(table.zones.hasher().clone());
+            next.extend(expected.chain(loaded));
+            ZoneTable::new(next)
+        });
+        for zone in before.iter() {
+            if let Some(version) = zone.contents() {
+                self.retirement.retire(Retired::Version(version));
+                self.retirement.retire(Retired::Zone(Arc::clone(zone)));
+            }
+        }
+        self.retirement.retire(Retired::Table(before));
     }
 
     /// Lets go of a table and of what it alone had for this apex.

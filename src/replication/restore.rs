@@ -29,8 +29,11 @@ pub enum RestoreError {
     },
 }
 
-/// Reads every zone of `store` into a new state machine that publishes into `zones`.
-pub(super) async fn state_machine(
+/// Reads every zone of `store` into an empty state machine.
+///
+/// # Errors
+/// The store cannot be read, or contradicts itself.
+pub async fn state_machine(
     store: &mut ZoneStore,
     loaded: Loaded,
     mut state: StateMachine,
