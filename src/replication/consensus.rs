@@ -25,6 +25,7 @@ use omnipaxos::{
     ballot_leader_election::Ballot,
     messages::{
         Message,
+        ballot_leader_election::HeartbeatMsg,
         sequence_paxos::{PaxosMessage, PaxosMsg},
     },
 };
@@ -64,7 +65,7 @@ pub(super) struct Consensus {
     held_bytes: usize,
     ticks: u64,
     outran_at: Option<u64>,
-    /// A ballot above ours for which a member refused our entries, and the tick at which it first did.
+    /// A ballot above ours that a member has promised, and the tick at which it first said so.
     refused: Option<(Ballot, u64)>,
     disk: DiskWatch,
     durable_applied: u64,
@@ -201,7 +202,10 @@ impl Consensus {
                 }
                 match message {
                     message if !fence.admits(pid, &message, guards) => self.dropped += 1,
-                    Message::BLE(_) => self.core.handle_incoming(message),
+                    Message::BLE(ref heartbeat) => {
+                        self.hear_of_leader(&heartbeat.msg);
+                        self.core.handle_incoming(message);
+                    }
                     Message::SequencePaxos(message) => {
                         peer.incoming.push_back(message.msg);
                         self.deliver_from(pid);
@@ -264,7 +268,8 @@ impl Consensus {
             PaxosMsg::PrepareReq(request)
                 if leads && request.n > self.promise && self.guards().outrun_higher_promise =>
             {
-                return self.outrun(request.n);
+                self.refused.get_or_insert((request.n, self.ticks));
+                return;
             }
             PaxosMsg::NotAccepted(refusal) if leads && refusal.n > self.promise => {
                 self.refused.get_or_insert((refusal.n, self.ticks));
@@ -333,6 +338,16 @@ impl Consensus {
                 break;
             }
             self.core.try_become_leader();
+        }
+    }
+
+    /// A member that hears the leader of a ballot above ours: that leader lives, although it does not reach us, as when a
+    /// partition heals one session after the other. Outrun, it would outrun us in turn.
+    fn hear_of_leader(&mut self, heartbeat: &HeartbeatMsg) {
+        if let HeartbeatMsg::Reply(reply) = heartbeat
+            && reply.happy
+        {
+            self.refused = self.refused.filter(|(ballot, _)| reply.leader < *ballot);
         }
     }
 

@@ -332,6 +332,38 @@ fn a_leader_whose_disk_hangs_hands_over() {
 }
 
 #[test]
+fn a_leader_that_was_cut_off_does_not_come_between_the_others_when_it_reaches_one_of_them() {
+    let (mut cluster, old) = Lockstep::elected(3, Guards::default());
+    cluster.away.push(old);
+    for node in cluster.others(old) {
+        cluster.replica(node).session_down(old);
+        cluster.replica(old).session_down(node);
+    }
+    cluster.ticks(60);
+    let others = cluster.others(old);
+    let new =
+        others.into_iter().find(|node| cluster.replica(*node).role() == Role::Leader).expect("a new leader");
+    let epoch = cluster.replica(new).leadership_epoch();
+    // The cut heals on one side first.
+    cluster.away.clear();
+    cluster.connect(old);
+    cluster.replica(old).session_down(new);
+    cluster.replica(new).session_down(old);
+    cluster.propose(old, "from the old leader");
+    cluster.ticks(100);
+    assert_eq!(cluster.replica(new).role(), Role::Leader);
+    assert_eq!(cluster.replica(new).leadership_epoch(), epoch, "nobody was elected meanwhile");
+    cluster.connect(old);
+    cluster.ticks(100);
+    cluster.propose(new, "from the new leader");
+    cluster.settle();
+    assert_eq!(cluster.leader(), new);
+    let logs = cluster.logs();
+    assert!(logs.iter().all(|log| *log == logs[0]), "{logs:?}");
+    assert!(logs[0].iter().any(|text| text == "from the new leader"), "{logs:?}");
+}
+
+#[test]
 fn a_leader_whose_disk_is_slower_than_those_of_a_majority_hands_over() {
     let (mut cluster, leader) = Lockstep::elected(5, Guards::default());
     cluster.member(leader).slow_disk = true;
