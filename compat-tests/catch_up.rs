@@ -120,7 +120,7 @@ fn an_image_survives_kills_of_those_who_receive_and_send_it() {
     }
     let mut rng = Rng::for_test("catch-up-kills");
     let site = Site::new("catch-up-kills");
-    let mut cluster = cluster(&site, &[open_zone(8_000)], "log-size-min 20k; image-rate-max 100k;");
+    let mut cluster = cluster(&site, &[open_zone(25_000)], "log-size-min 20k; image-rate-max 200k;");
     let watch = SerialWatch::start(&cluster.servers(), ZONE);
     let writers = Writers::start(2, 0, &cluster.servers(), ZONE, &mut rng);
     writers.await_acknowledged(20, LIMIT);
