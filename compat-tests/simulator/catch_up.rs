@@ -67,11 +67,7 @@ impl World {
                 process.catching_up.connection = None;
             }
             Some(_) if other.process.as_ref().is_some_and(|other| other.paused_until > now) => {}
-            Some(_) => {
-                if receive(node)? {
-                    self.stats[Count::Images] += 1;
-                }
-            }
+            Some(_) => self.stats[Count::Images] += u64::from(receive(node)?),
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use std::{
 /// What every SQLite file starts with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// What a WAL has before its first frame (https://sqlite.org/fileformat2.html §4.1).
+/// What a WAL has before its first frame (<https://sqlite.org/fileformat2.html> §4.1).
 const WAL_HEADER_BYTES: u64 = 32;
 
 /// What tells one of our files from the other.

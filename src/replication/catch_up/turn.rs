@@ -103,11 +103,11 @@ impl CatchUp {
         self.helping.answer(replica, machine);
         match self.fetched.take() {
             Some(Fetched::Entries(first, entries)) => self.entries.extend((first..).zip(entries)),
+            // Entries may have come so far meanwhile.
+            Some(Fetched::State(_, state)) if state.applied_index() <= machine.applied_index() => {}
             Some(Fetched::State(store, state)) => {
-                if state.applied_index() > machine.applied_index() {
-                    self.state = Some(state);
-                    zones.replace(store);
-                }
+                self.state = Some(state);
+                zones.replace(store);
             }
             Some(Fetched::Nothing) => self.not_before = Some(now + PAUSE),
             None => {}
