@@ -94,15 +94,13 @@ impl Membership {
     }
 }
 
-/// Completes a configuration that has no `cluster` statement by what the directory says.
+/// Completes a configuration that has no `cluster` statement by what the directory says, if it says something.
 ///
 /// # Errors
 /// As [`Membership::read`].
-pub(super) fn complete(config: &mut Config, directory: &Path) -> io::Result<()> {
-    if config.cluster.is_some() {
-        return Ok(());
-    }
-    if let Some(Membership { node_id, listen, secret }) = Membership::read(directory)? {
+pub(super) fn complete(config: &mut Config, directory: &Path) -> io::Result<bool> {
+    let Some(Membership { node_id, listen, secret }) = Membership::read(directory)? else { return Ok(false) };
+    if config.cluster.is_none() {
         config.cluster = Some(ClusterConfig {
             node_id,
             members: vec![Member { id: node_id, address: listen.ip(), port: listen.port() }],
@@ -115,7 +113,7 @@ pub(super) fn complete(config: &mut Config, directory: &Path) -> io::Result<()> 
             position: Position { file: directory.join(KEY_FILE).to_string_lossy().into(), line: 1 },
         });
     }
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]

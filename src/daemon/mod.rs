@@ -276,7 +276,7 @@ fn become_user(user: &str) -> Result<(), StartError> {
 /// [`StartError`]; nothing is running then.
 pub fn start(mut config: Config, overrides: &Overrides) -> Result<Running, StartError> {
     let directory = config.options.directory.clone().unwrap_or_else(|| PathBuf::from("."));
-    joined::complete(&mut config, &directory)?;
+    let is_joined = joined::complete(&mut config, &directory)?;
     let interfaces = Interfaces::of_this_machine().map_err(StartError::Interfaces)?;
     let sockets = Sockets::bind(&config, overrides, &interfaces)?;
     if let Some(user) = &overrides.user {
@@ -308,7 +308,7 @@ pub fn start(mut config: Config, overrides: &Overrides) -> Result<Running, Start
     let (driver, credentials) = {
         let (handle, directory) = (runtime.handle().clone(), directory.clone());
         let node_id = node_id(&config);
-        let open = move || handle.block_on(open(&directory, node_id, first, machine));
+        let open = move || handle.block_on(open(&directory, node_id, (!is_joined).then_some(first), machine));
         let driver_config = DriverConfig { serving, ..driver_config(&config, sockets.cluster)? };
         if let Some(network) = &driver_config.network {
             runtime.spawn(certificates::renew(Arc::clone(&network.credentials)));
@@ -442,13 +442,19 @@ fn first_configuration(config: &Config) -> Configuration {
 async fn open(
     directory: &Path,
     node_id: u64,
-    first: Configuration,
+    first: Option<Configuration>,
     machine: StateMachine,
 ) -> Result<(Stores, StateMachine), StartError> {
-    let members = first.voter_ids();
-    let configuration = Installed::from(first).encode();
-    let founding = Founding { node_id, store_id: None, members: &members, configuration: &configuration };
-    let (log, identity, saved) = LogStore::open(directory, Some(founding)).await?;
+    // A directory that joined a cluster is never founded again: what it promised would be forgotten.
+    let members = first.as_ref().map(Configuration::voter_ids).unwrap_or_default();
+    let configuration = first.map(|first| Installed::from(first).encode());
+    let founding = configuration.as_ref().map(|configuration| Founding {
+        node_id,
+        store_id: None,
+        members: &members,
+        configuration,
+    });
+    let (log, identity, saved) = LogStore::open(directory, founding).await?;
     let (mut zones, mut loaded) = ZoneStore::open(directory).await?;
     if loaded.configuration.is_empty() {
         // Nothing was ever written: the state begins with what the log began with.

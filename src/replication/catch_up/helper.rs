@@ -176,7 +176,9 @@ impl Shared {
             Request::decode(&frames::read(wire)?).ok_or_else(|| io::Error::other("malformed request"))?;
         let mut say = |message: Message| frames::write(wire, &message.encode());
         let mut next = request.have;
-        loop {
+        // What a new node begins with is not the state that the first entry was applied to.
+        let is_new = request.have == 0 && request.at_least > 0;
+        while !is_new {
             match self.entries(next, &mut say)? {
                 Ok(Some(entries)) => {
                     let first = next;

@@ -20,7 +20,7 @@ pub const FRAME_BYTES_MAX: usize = 64 << 20;
 /// What a node that is behind asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Log entries below this index are applied there.
+    /// Log entries below this index are applied there; with 0 and an `at_least` it is given an image in any case.
     pub have: u64,
     /// An image of less is of no use.
     pub at_least: u64,

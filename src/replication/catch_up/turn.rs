@@ -157,6 +157,9 @@ impl CatchUp {
         if self.fetcher.is_busy() || self.state.is_some() || self.not_before.is_some_and(|time| now < time) {
             return;
         }
+        // A node that has joined knows a configuration that entries before its time do not fit: it needs an image.
+        let is_new = replica.role() == Role::Learner && machine.applied_index() == 0;
+        let at_least = at_least.max(u64::from(is_new));
         // Of what was applied and what was heard of the newer one knows where the others are.
         let configurations = [machine.configuration(), replica.configuration()];
         let known = configurations.into_iter().max_by_key(|configuration| configuration.id);
