@@ -2,9 +2,10 @@
 
 use super::{
     NodeId,
+    configuration::Change,
     guards::Guards,
-    lockstep::{Lockstep, texts},
-    replica::Role,
+    lockstep::{Lockstep, first, texts},
+    replica::{Replica, ReplicaConfig, Role},
 };
 use crate::store::log::LogState;
 
@@ -142,6 +143,27 @@ fn a_change_waits_until_the_one_before_is_in_the_zone_stores_of_a_majority() {
     cluster.ticks(20);
     assert!(cluster.replica(leader).is_settled_among(&[10, 20, 30]));
     assert!(!cluster.replica(leader).is_settled_among(&[10, 20, 30, 40]), "two of four are no majority");
+}
+
+/// A learner is given a state from before it joined, and then the entries that name it.
+#[test]
+fn a_learner_is_removed_by_what_it_applies_only_after_that_has_named_it() {
+    let address = |id: u64| std::net::SocketAddr::from(([192, 0, 2, id as u8], 53));
+    let before = first(&[10]);
+    let add = Change::AddLearner { address: address(11), store_id: 11, replaces: None };
+    let (learning, node) = before.change(1, &add, 4).expect("room");
+    let (after, _) = learning.change(1, &Change::Remove { node }, 5).expect("a learner");
+    let mut replica =
+        Replica::new(ReplicaConfig::new(node), learning.clone(), LogState::default()).expect("a sound disk");
+    for (configuration, applied_index, role) in [
+        (&learning, 0, Role::Learner),
+        (&before, 4, Role::Learner),
+        (&learning, 5, Role::Learner),
+        (&after, 6, Role::Removed),
+    ] {
+        replica.configure(configuration.clone(), applied_index);
+        assert_eq!(replica.role(), role, "at {applied_index}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@
 //! Caveats: applying runs on this thread: an entry that takes as long as an election round costs the
 //! leadership.
 
+mod following;
 mod setup;
 
 pub use setup::{DriverConfig, Network, StartError, Stores};
@@ -548,37 +549,6 @@ impl Driver {
         };
         self.replica.set_durable_applied(durable_applied);
         Ok(())
-    }
-
-    /// What was applied may have changed who takes part. Says whether another configuration has begun.
-    fn follow_configuration(&mut self) -> Result<bool, Failed> {
-        let configuration = self.machine.configuration();
-        if self.followed == *configuration {
-            return Ok(false);
-        }
-        self.followed = configuration.clone();
-        if let Some(registered) = configuration.store_of(self.node_id).filter(|id| *id != self.store_id) {
-            return Err(Failed::OtherStore { node_id: self.node_id, registered, store_id: self.store_id });
-        }
-        let begins = configuration.id > self.replica.configuration().id;
-        if begins {
-            tracing::info!(
-                "configuration {} of the cluster: members {:?}",
-                configuration.id,
-                configuration.voter_ids()
-            );
-            self.replica.configure(configuration.clone(), self.machine.applied_index());
-            // Another change has to wait until this is done.
-            self.zones.sync_soon();
-        } else {
-            self.replica.configure(configuration.clone(), self.machine.applied_index());
-        }
-        if let Some(transport) = &mut self.transport
-            && configuration.id >= self.replica.configuration().id
-        {
-            transport.configure(configuration, clock::monotonic());
-        }
-        Ok(begins)
     }
 
     /// Lets go of the directory without a word to anybody.

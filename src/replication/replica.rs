@@ -151,6 +151,8 @@ pub struct Replica {
     /// Messages of the replica itself, which wait for nothing.
     ready: Vec<(NodeId, Body)>,
     newer: Option<Newer>,
+    /// What was applied has named this node a learner.
+    was_learner: bool,
     /// What nodes without a vote said to have applied.
     following: BTreeMap<NodeId, u64>,
     /// The most that a voter said to have applied, to a node without a vote.
@@ -195,6 +197,7 @@ impl Replica {
             sessions: BTreeMap::new(),
             ready: Vec::new(),
             newer: None,
+            was_learner: false,
             following: BTreeMap::new(),
             ahead: 0,
             ticks: 0,
@@ -234,7 +237,7 @@ impl Replica {
     /// If the core refuses the configuration, which it checked when the node started.
     pub fn configure(&mut self, configuration: Configuration, applied_index: u64) {
         if configuration.id <= self.installed.configuration.id {
-            return self.update(configuration);
+            return self.update(configuration, applied_index);
         }
         self.apply_next = applied_index;
         let heard = self.newer.as_ref().map(|newer| &newer.installed);
@@ -258,7 +261,7 @@ impl Replica {
     }
 
     /// Learners, directories or tokens have changed, and no voters.
-    fn update(&mut self, configuration: Configuration) {
+    fn update(&mut self, configuration: Configuration, applied_index: u64) {
         if configuration.id < self.installed.configuration.id {
             return;
         }
@@ -266,9 +269,12 @@ impl Replica {
         let configuration = &self.installed.configuration;
         self.following.retain(|node, _| configuration.is_learner(*node));
         self.told_applied = None;
-        if matches!(self.seat, Seat::Learner) && !configuration.is_learner(self.config.node_id) {
+        // What is applied may be from before this node joined; until it is not, that says nothing.
+        let is_learner = configuration.is_learner(self.config.node_id);
+        if matches!(self.seat, Seat::Learner) && self.was_learner && !is_learner {
             self.leave();
         }
+        self.was_learner |= is_learner && applied_index > 0;
     }
 
     /// Works under `installed` from here on. A log that ends below its base begins there, with a gap below.
