@@ -31,6 +31,8 @@
 //! B was away: its log reaches the base under the same ballot: decided (sealed). Otherwise: base, with a gap below
 //! ```
 
+mod seat;
+
 use super::{
     NodeId,
     configuration::{Configuration, Installed},
@@ -40,7 +42,8 @@ use super::{
     message::{Body, PeerMessage},
     serving,
 };
-use crate::store::log::{Ballot, EntryBytes, LogOp, LogState};
+use crate::store::log::{EntryBytes, LogOp, LogState};
+use seat::{Seat, take_seat};
 use std::collections::BTreeMap;
 
 /// What a node that does not vote has applied is told at most this often.
@@ -116,20 +119,6 @@ pub enum Role {
     /// Follows without a vote: on its way into the cluster.
     Learner,
     /// Has been taken out of the cluster: it neither votes nor serves.
-    Removed,
-}
-
-/// What a node is in its configuration.
-enum Seat {
-    /// The only voter: what is durable is decided.
-    Alone,
-    /// One of several.
-    Voting(Box<Consensus>),
-    /// The configuration is over and everything below the base of the next is decided here; it is being applied.
-    Sealed,
-    /// On its way into the cluster.
-    Learner,
-    /// Out of it.
     Removed,
 }
 
@@ -670,33 +659,4 @@ impl Replica {
     pub fn dropped_messages(&self) -> u64 {
         self.dropped_before + self.consensus().map_or(0, Consensus::dropped)
     }
-}
-
-/// What a node is in `configuration`. A single voter needs no consensus: decided = durable.
-fn take_seat(
-    config: &ReplicaConfig,
-    configuration: &Configuration,
-    log: &LogMemory,
-) -> Result<Seat, ReplicaError> {
-    let members = configuration.voter_ids();
-    if configuration.is_learner(config.node_id) {
-        return Ok(Seat::Learner);
-    }
-    if !members.contains(&config.node_id) {
-        return Ok(Seat::Removed);
-    }
-    if members.len() == 1 {
-        start_alone(log, configuration.id);
-        return Ok(Seat::Alone);
-    }
-    let consensus = Consensus::new(config.clone(), members, log.clone(), configuration.id)?;
-    Ok(Seat::Voting(Box::new(consensus)))
-}
-
-/// A log without consensus: everything on disk is decided. The promise only marks whose log it is.
-fn start_alone(log: &LogMemory, configuration: u32) {
-    if log.promise().is_none() {
-        log.record(LogOp::Promise(Ballot { configuration, number: 1, priority: 0, pid: 1 }));
-    }
-    log.record(LogOp::Decided(log.end()));
 }

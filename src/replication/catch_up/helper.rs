@@ -178,17 +178,19 @@ impl Shared {
         let mut next = request.have;
         // What a new node begins with is not the state that the first entry was applied to.
         let is_new = request.have == 0 && request.at_least > 0;
-        while !is_new {
-            match self.entries(next, &mut say)? {
-                Ok(Some(entries)) => {
-                    let first = next;
-                    next += entries.len() as u64;
-                    say(Message::Entries(first, entries.into_iter().map(Into::into).collect()))?;
+        if !is_new {
+            loop {
+                match self.entries(next, &mut say)? {
+                    Ok(Some(entries)) => {
+                        let first = next;
+                        next += entries.len() as u64;
+                        say(Message::Entries(first, entries.into_iter().map(Into::into).collect()))?;
+                    }
+                    Ok(None) if next == request.have => break,
+                    // It has got some: it may ask for an image with what it has now.
+                    Ok(None) => return Ok(()),
+                    Err(refusal) => return say(Message::Refusal(refusal)),
                 }
-                Ok(None) if next == request.have => break,
-                // It has got some: it may ask for an image with what it has now.
-                Ok(None) => return Ok(()),
-                Err(refusal) => return say(Message::Refusal(refusal)),
             }
         }
         let image = match self.image(&request)? {
