@@ -7,8 +7,7 @@ use nix::sys::signal::Signal;
 
 use super::schedule::{Fault, Round};
 use crate::harness::faulty_disk::{BadDisk, SmallDisk};
-use crate::harness::history::{History, Swappers};
-use crate::harness::linearizable::{Event, Swapped};
+use crate::harness::history::{History, Output, Swappers};
 use crate::harness::named::{Named, Zone};
 use crate::harness::namespaces::Network;
 use crate::harness::rng::Rng;
@@ -197,7 +196,8 @@ impl Stage<'_> {
         history.read_at_end(&first.expect("there are nodes"));
         history.check();
         println!("chapter {number}: {}", history.summary());
-        assert!(history.count(Swapped::Done) > 0 && history.count(Swapped::Refused) > 0, "nothing was tried");
+        let has = |output| history.count(Some(output)) > 0;
+        assert!(has(Output::Done) && has(Output::Refused), "nothing was tried");
         assert_control(&mut history);
     }
 }
@@ -213,14 +213,9 @@ fn assert_said_why(node: &Named) {
 /// The control: had one more client been told that its swap was done, the checker would say so.
 fn assert_control(history: &mut History) {
     let operations = history.longest();
-    let lie = operations.iter_mut().find_map(|operation| match &mut operation.event {
-        Event::Swap { outcome, .. } if *outcome == Swapped::Refused => {
-            *outcome = Swapped::Done;
-            Some(())
-        }
-        _ => None,
-    });
-    assert!(lie.is_some(), "no swap was refused");
+    let mut answers = operations.iter_mut().filter_map(|operation| operation.answered.as_mut());
+    let refused = answers.find(|(_, output)| *output == Output::Refused);
+    refused.expect("a swap was refused").1 = Output::Done;
     assert!(history.verdict().is_err(), "a false acknowledgement was not noticed");
 }
 

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::client::{self, Exchange, fresh_id};
-use super::linearizable::{self, Event, Operation, Swapped, Value};
+use super::linearizable::{self, Object, Verdict, check, complaint};
 use super::rng::Rng;
 use super::tsig;
 use super::wire::{self, Query, Rr};
@@ -24,6 +24,66 @@ use super::wire::{self, Query, Rr};
 /// How long a client waits for the response to an update, drawn for each.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(2500)];
 const QUERY_LIMIT: Duration = Duration::from_millis(200);
+
+/// What a register holds; `None` = nothing.
+pub type Value = Option<u64>;
+
+/// What a register is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// What does it hold?
+    Read,
+    /// It holds `expected`: put `new` in its place.
+    Swap {
+        /// The prerequisite.
+        expected: Value,
+        /// What replaces it.
+        new: Value,
+    },
+}
+
+/// What was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// It holds this.
+    Holds(Value),
+    /// The swap has happened.
+    Done,
+    /// The register held something else.
+    Refused,
+}
+
+/// One request of one client.
+pub type Operation = linearizable::Operation<Input, Output>;
+
+/// One record that is read and swapped.
+pub struct Register;
+
+impl Object for Register {
+    type State = Value;
+    type Input = Input;
+    type Output = Output;
+
+    fn initial(&self) -> Value {
+        None
+    }
+
+    fn step(&self, state: &Value, input: &Input, output: &Output) -> Option<Value> {
+        match (*input, *output) {
+            (Input::Read, Output::Holds(value)) => (value == *state).then_some(*state),
+            (Input::Swap { expected, new }, Output::Done) => (expected == *state).then_some(new),
+            (Input::Swap { expected, .. }, Output::Refused) => (expected != *state).then_some(*state),
+            _ => None,
+        }
+    }
+
+    fn unanswered(&self, state: &Value, input: &Input) -> Option<Value> {
+        match *input {
+            Input::Swap { expected, new } => (expected == *state).then_some(new),
+            Input::Read => None,
+        }
+    }
+}
 
 /// All that the clients have done, by name.
 #[derive(Default)]
@@ -50,8 +110,8 @@ impl History {
     pub fn read_at_end(&mut self, records: &[Rr]) {
         for (name, operations) in &mut self.operations {
             let value = records.iter().find(|rr| rr.owner == *name && rr.rtype == wire::A).and_then(number);
-            let read = Operation { asked: u64::MAX - 1, answered: u64::MAX, event: Event::Read(value) };
-            operations.push(read);
+            let answered = Some((u64::MAX, Output::Holds(value)));
+            operations.push(Operation { invoked: u64::MAX - 1, input: Input::Read, answered });
         }
     }
 
@@ -60,8 +120,12 @@ impl History {
     /// # Errors
     /// The name for which there is none, and what cannot be explained.
     pub fn verdict(&self) -> Result<(), String> {
-        self.operations.iter().try_for_each(|(name, operations)| {
-            linearizable::check(None, operations).map_err(|complaint| format!("{name}: {complaint}"))
+        self.operations.iter().try_for_each(|(name, operations)| match check(&Register, operations) {
+            Verdict::Linearizable => Ok(()),
+            Verdict::Violated { placed, blocked } => {
+                Err(format!("{name}: {}", complaint(operations, placed, blocked)))
+            }
+            Verdict::Undecided => Err(format!("{name}: too many orders to try")),
         })
     }
 
@@ -72,9 +136,12 @@ impl History {
         }
     }
 
-    /// How many swaps had this outcome.
-    pub fn count(&self, outcome: Swapped) -> usize {
-        let is_it = |operation: &&Operation| matches!(operation.event, Event::Swap { outcome: o, .. } if o == outcome);
+    /// How many swaps were answered so; `None` = not at all, or with words that leave it open.
+    pub fn count(&self, answer: Option<Output>) -> usize {
+        let is_it = |operation: &&Operation| {
+            matches!(operation.input, Input::Swap { .. })
+                && operation.answered.map(|(_, output)| output) == answer
+        };
         self.operations.values().flatten().filter(is_it).count()
     }
 
@@ -88,9 +155,9 @@ impl History {
         format!(
             "{} names: {} swaps done, {} refused, {} open; {} undelivered, other rcodes {:?}",
             self.operations.len(),
-            self.count(Swapped::Done),
-            self.count(Swapped::Refused),
-            self.count(Swapped::Unknown),
+            self.count(Some(Output::Done)),
+            self.count(Some(Output::Refused)),
+            self.count(None),
             self.undelivered,
             self.other_rcodes
         )
@@ -202,19 +269,20 @@ impl Swapper {
         let mut packet = wire::update(fresh_id(), &self.zone, &[prerequisite], &[delete, add]);
         tsig::KEY.sign(&mut packet);
         let (server, patience) = (*self.rng.pick(&self.servers), *self.rng.pick(&PATIENCE));
-        let asked = self.now();
-        let outcome = match client::exchange(server, &packet, patience) {
+        let invoked = self.now();
+        let output = match client::exchange(server, &packet, patience) {
             Exchange::Response(response) => match client::read(&response).rcode {
-                wire::NOERROR => Swapped::Done,
-                wire::YXRRSET | wire::NXRRSET => Swapped::Refused,
-                wire::SERVFAIL => Swapped::Unknown,
+                wire::NOERROR => Some(Output::Done),
+                wire::YXRRSET | wire::NXRRSET => Some(Output::Refused),
+                wire::SERVFAIL => None,
                 other => return *self.history.other_rcodes.entry(other).or_default() += 1,
             },
-            Exchange::Silence => Swapped::Unknown,
+            Exchange::Silence => None,
             Exchange::Refused => return self.history.undelivered += 1,
         };
-        let event = Event::Swap { expected, new: Some(u64::from(new)), outcome };
-        let operation = Operation { asked, answered: self.now(), event };
+        let input = Input::Swap { expected, new: Some(u64::from(new)) };
+        let answered = output.map(|output| (self.now(), output));
+        let operation = Operation { invoked, input, answered };
         self.history.operations.entry(name.to_owned()).or_default().push(operation);
     }
 

@@ -1,4 +1,4 @@
-//! Could one register, asked one thing at a time, have given the answers that many clients got from the cluster?
+//! Could one object, asked one thing at a time, have given the answers that many clients got from the cluster?
 //!
 //! ```text
 //! client A   ├─ swap none→1: done ─┤
@@ -6,82 +6,89 @@
 //! client C   ├─ swap 1→3: ? ──────── ─ ─ ─     answered before another was asked for stands before it in that order
 //! ```
 //!
-//! The search of Wing and Gong with the memory of Lowe (as porcupine does it): take any operation that may be first,
-//! follow the register, go back when an answer does not fit, and never look twice at the same set of operations taken
-//! with the same value. What has no answer may have happened at any time after it was asked for, or never.
+//! The search of Wing and Gong ("Testing and verifying concurrent objects", 1993) with the memory of Lowe ("Testing for
+//! linearizability", 2017): take any operation that may be first, follow the object, go back when an answer does not
+//! fit, and never look twice at the same set of operations taken with the same state. What has no answer may have
+//! happened at any time after it was asked for, or never.
 //!
 //! Time is a number: nanoseconds in real runs, steps in the simulator. Values are unique in a good test: a value that
 //! is written twice lets more histories pass.
+//!
+//! Not here: what the objects are (`history`, and the simulator's `registers`).
 
 use std::collections::HashSet;
-
-/// What a register holds; `None` = nothing.
-pub type Value = Option<u64>;
+use std::fmt::Debug;
+use std::hash::Hash;
 
 /// Steps of a search that has lost its way: every history of a bounded number of clients is far below.
 const STEPS_MAX: u64 = 200_000_000;
 
-/// What a client asked for, and what it heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The register holds `expected`: put `new` in its place.
-    Swap {
-        /// The prerequisite.
-        expected: Value,
-        /// What replaces it.
-        new: Value,
-        /// The answer.
-        outcome: Swapped,
-    },
-    /// The register was read.
-    Read(Value),
+/// How an object behaves that is asked one thing at a time.
+pub trait Object {
+    /// What it holds.
+    type State: Clone + Eq + Hash;
+    /// What it can be asked.
+    type Input;
+    /// What it can answer.
+    type Output;
+
+    /// The state before any operation.
+    fn initial(&self) -> Self::State;
+
+    /// The state after an operation that was answered with `output`; `None` if that answer is impossible in `state`.
+    fn step(&self, state: &Self::State, input: &Self::Input, output: &Self::Output) -> Option<Self::State>;
+
+    /// The state after an operation of which nothing was heard; `None` if it changes nothing in `state`.
+    fn unanswered(&self, state: &Self::State, input: &Self::Input) -> Option<Self::State>;
 }
 
-/// How a swap was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Swapped {
-    /// It has happened.
-    Done,
-    /// The register held something else.
-    Refused,
-    /// No answer, or one that leaves it open: it happens at any time from then on, or never.
-    Unknown,
-}
-
-/// One request of one client.
-#[derive(Clone, Copy, Debug)]
-pub struct Operation {
+/// One operation, as its client saw it.
+#[derive(Clone, Debug)]
+pub struct Operation<Input, Output> {
     /// When it was asked for.
-    pub asked: u64,
-    /// When the answer was there; means nothing if the outcome is unknown.
-    pub answered: u64,
-    /// What, and the answer.
-    pub event: Event,
+    pub invoked: u64,
+    /// What was asked.
+    pub input: Input,
+    /// When the answer was there, and the answer.
+    pub answered: Option<(u64, Output)>,
 }
 
-impl Operation {
-    fn has_answer(&self) -> bool {
-        !matches!(self.event, Event::Swap { outcome: Swapped::Unknown, .. })
-    }
-
-    /// The register after this operation, if its answer fits the register before it.
-    fn apply(&self, register: Value) -> Option<Value> {
-        match self.event {
-            Event::Read(value) => (value == register).then_some(register),
-            Event::Swap { expected, new, outcome } => match outcome {
-                Swapped::Done | Swapped::Unknown => (expected == register).then_some(new),
-                Swapped::Refused => (expected != register).then_some(register),
-            },
-        }
-    }
+/// What a search found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is an order that explains all answers.
+    Linearizable,
+    /// There is none.
+    Violated {
+        /// At most so many of the answered operations find a place.
+        placed: usize,
+        /// The operation that the longest order leaves out first.
+        blocked: usize,
+    },
+    /// The search was given up.
+    Undecided,
 }
 
-/// Looks for an order that explains all answers of one register.
-///
-/// # Errors
-/// The operation that no order could explain, with those around it.
-pub fn check(initial: Value, operations: &[Operation]) -> Result<(), String> {
-    Search::new(initial, operations).run()
+/// Looks for an order that explains `history`.
+pub fn check<O: Object>(object: &O, history: &[Operation<O::Input, O::Output>]) -> Verdict {
+    Search::new(object, history).run()
+}
+
+/// What a [`Verdict::Violated`] is about: the operation that finds no place, with those around it.
+pub fn complaint<I: Debug, O: Debug>(history: &[Operation<I, O>], placed: usize, blocked: usize) -> String {
+    let end =
+        |operation: &Operation<I, O>| operation.answered.as_ref().map_or(u64::MAX, |(moment, _)| *moment);
+    let Some(unplaced) = history.get(blocked) else { return "nothing was tried".into() };
+    let near = |operation: &&Operation<I, O>| {
+        operation.invoked <= end(unplaced) && end(operation) >= unplaced.invoked
+    };
+    let around: Vec<_> = history.iter().filter(near).collect();
+    let first = around.len().saturating_sub(12);
+    format!(
+        "after {placed} answers of {} operations nothing explains {unplaced:?}; beside it: {:#?}",
+        history.len(),
+        &around[first..]
+    )
 }
 
 /// A place in the list of requests and answers in the order of their time.
@@ -93,35 +100,36 @@ struct Entry {
     next: usize,
 }
 
-struct Search<'a> {
-    operations: &'a [Operation],
+struct Search<'a, O: Object> {
+    object: &'a O,
+    history: &'a [Operation<O::Input, O::Output>],
     /// A ring: entry 0 is its beginning and its end.
     entries: Vec<Entry>,
     /// By operation: its two entries; the second is 0 without an answer.
     places: Vec<(usize, usize)>,
-    register: Value,
-    /// Operations taken, with the register before each.
-    taken: Vec<(usize, Value)>,
+    state: O::State,
+    /// Operations taken, with the state before each.
+    taken: Vec<(usize, O::State)>,
+    /// Those of them that were answered.
+    placed: usize,
     /// A fingerprint of the set of operations taken.
     fingerprint: u128,
-    seen: HashSet<(u128, Value)>,
+    seen: HashSet<(u128, O::State)>,
     /// The longest order found, and the operation that ended it.
     furthest: (usize, usize),
 }
 
-impl<'a> Search<'a> {
-    fn new(initial: Value, operations: &'a [Operation]) -> Search<'a> {
+impl<'a, O: Object> Search<'a, O> {
+    fn new(object: &'a O, history: &'a [Operation<O::Input, O::Output>]) -> Search<'a, O> {
         let mut moments: Vec<(u64, bool, usize)> = Vec::new();
-        for (at, operation) in operations.iter().enumerate() {
-            moments.push((operation.asked, false, at));
-            if operation.has_answer() {
-                moments.push((operation.answered, true, at));
-            }
+        for (at, operation) in history.iter().enumerate() {
+            moments.push((operation.invoked, false, at));
+            moments.extend(operation.answered.as_ref().map(|(moment, _)| (*moment, true, at)));
         }
         // At one moment requests come first: the two then overlap, which allows more.
         moments.sort_unstable();
         let count = moments.len() + 1;
-        let mut places = vec![(0, 0); operations.len()];
+        let mut places = vec![(0, 0); history.len()];
         let mut entries =
             vec![Entry { operation: usize::MAX, is_answer: false, previous: count - 1, next: 1 % count }];
         for (place, (_, is_answer, operation)) in (1..).zip(moments) {
@@ -129,32 +137,37 @@ impl<'a> Search<'a> {
             if is_answer { places[operation].1 = place } else { places[operation].0 = place }
         }
         Search {
-            operations,
+            object,
+            history,
             entries,
             places,
-            register: initial,
+            state: object.initial(),
             taken: Vec::new(),
+            placed: 0,
             fingerprint: 0,
             seen: HashSet::new(),
             furthest: (0, usize::MAX),
         }
     }
 
-    fn run(mut self) -> Result<(), String> {
+    fn run(mut self) -> Verdict {
         let mut at = self.entries[0].next;
         for _ in 0..STEPS_MAX {
             let Entry { operation, is_answer, next, .. } = self.entries[at];
             if at == 0 {
                 // Only requests without an answer are left.
-                return Ok(());
+                return Verdict::Linearizable;
             }
             if is_answer {
-                if self.taken.len() >= self.furthest.0 {
-                    self.furthest = (self.taken.len(), operation);
+                if self.placed >= self.furthest.0 {
+                    self.furthest = (self.placed, operation);
                 }
                 match self.give_back() {
                     Some(after) => at = after,
-                    None => return Err(self.complaint()),
+                    None => {
+                        let (placed, blocked) = self.furthest;
+                        return Verdict::Violated { placed, blocked };
+                    }
                 }
             } else if self.take(operation) {
                 at = self.entries[0].next;
@@ -162,21 +175,27 @@ impl<'a> Search<'a> {
                 at = next;
             }
         }
-        Err(format!("no verdict after {STEPS_MAX} steps: {}", self.complaint()))
+        Verdict::Undecided
     }
 
     /// Takes an operation next, if its answer fits and what follows was not tried before.
     fn take(&mut self, operation: usize) -> bool {
-        let Some(register) = self.operations[operation].apply(self.register) else { return false };
+        let Operation { input, answered, .. } = &self.history[operation];
+        let next = match answered {
+            Some((_, output)) => self.object.step(&self.state, input, output),
+            None => self.object.unanswered(&self.state, input),
+        };
+        let Some(next) = next else { return false };
         let fingerprint = self.fingerprint ^ mark(operation);
-        if !self.seen.insert((fingerprint, register)) {
+        if !self.seen.insert((fingerprint, next.clone())) {
             return false;
         }
-        self.taken.push((operation, self.register));
-        (self.register, self.fingerprint) = (register, fingerprint);
+        self.taken.push((operation, std::mem::replace(&mut self.state, next)));
+        self.fingerprint = fingerprint;
         let (request, answer) = self.places[operation];
         self.unlink(request);
         if answer != 0 {
+            self.placed += 1;
             self.unlink(answer);
         }
         true
@@ -184,11 +203,12 @@ impl<'a> Search<'a> {
 
     /// Takes the last operation back; returns where to go on.
     fn give_back(&mut self) -> Option<usize> {
-        let (operation, register) = self.taken.pop()?;
-        self.register = register;
+        let (operation, state) = self.taken.pop()?;
+        self.state = state;
         self.fingerprint ^= mark(operation);
         let (request, answer) = self.places[operation];
         if answer != 0 {
+            self.placed -= 1;
             self.link(answer);
         }
         self.link(request);
@@ -205,22 +225,6 @@ impl<'a> Search<'a> {
         let Entry { previous, next, .. } = self.entries[at];
         self.entries[previous].next = at;
         self.entries[next].previous = at;
-    }
-
-    fn complaint(&self) -> String {
-        let (count, blocked) = self.furthest;
-        let Some(blocked) = self.operations.get(blocked) else { return "nothing was tried".into() };
-        let near = |operation: &&Operation| {
-            operation.asked <= blocked.answered
-                && (!operation.has_answer() || operation.answered >= blocked.asked)
-        };
-        let around: Vec<&Operation> = self.operations.iter().filter(near).collect();
-        let first = around.len().saturating_sub(12);
-        format!(
-            "after {count} of {} operations nothing explains {blocked:?}; beside it: {:#?}",
-            self.operations.len(),
-            &around[first..]
-        )
     }
 }
 

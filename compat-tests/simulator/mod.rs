@@ -8,7 +8,7 @@
 //!            │                ├──> leases: what is acknowledged everywhere is served everywhere
 //!            │                └──> Clients: swaps, reads, zones; asked again elsewhere ──> History
 //!            └──> Judge: after every step, what must never happen; at the end, what must have happened
-//!                 linearizability: whether the History could have happened one at a time
+//!                 harness::linearizable: whether the History could have happened one at a time
 //! ```
 //!
 //! A run has two phases. While faults strike, nothing may ever be wrong. Then they stop, and within a bounded
@@ -26,7 +26,6 @@ mod controls;
 mod faults;
 mod judge;
 mod leases;
-mod linearizability;
 mod log_disk;
 mod network;
 mod node;

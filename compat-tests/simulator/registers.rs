@@ -3,8 +3,8 @@
 //! Each pair is one object, because an update may depend on both of its values and change both. A value is a number
 //! other than 0; 0 = there is no record.
 
-use super::linearizability::{Object, Operation, Verdict, check};
 use super::workload::{ANY, CLASS_ANY, CLASS_NONE, REGISTERS, TXT};
+use crate::harness::linearizable::{Object, Operation, Verdict, check, complaint};
 use crate::harness::wire::Rr;
 use std::sync::LazyLock;
 use trimaran::dns::{Name, RrType};
@@ -168,12 +168,10 @@ impl History {
             match check(&Pair, history) {
                 Verdict::Linearizable => (),
                 Verdict::Undecided => return Err(format!("pair {pair}: too many orders to try")),
-                Verdict::Violated { placed } => {
-                    let rows = history.iter().map(|operation| format!("\n  {operation:?}"));
-                    let rows: String = rows.collect();
+                Verdict::Violated { placed, blocked } => {
                     return Err(format!(
-                        "not linearizable: pair {pair}, of {} operations no more than {placed} fit:{rows}",
-                        history.len()
+                        "not linearizable: pair {pair}: {}",
+                        complaint(history, placed, blocked)
                     ));
                 }
             }
