@@ -465,7 +465,7 @@ impl ClusterConfig {
     /// The same.
     pub const HEARTBEAT_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
     /// `log_size_min` where none is configured.
-    pub const LOG_SIZE_MIN_DEFAULT: u64 = 8 << 20;
+    pub const LOG_SIZE_MIN_DEFAULT: u64 = 4 << 20;
     /// `image_rate_max` where none is configured.
     pub const IMAGE_RATE_MAX_DEFAULT: u64 = 64 << 20;
 }

@@ -301,7 +301,7 @@ fn a_cluster_is_read() {
     let config = config(&cluster("};", "lease-duration 250;\n};"));
     let cluster = config.cluster.unwrap();
     assert_eq!((cluster.node_id, cluster.lease_duration.as_millis()), (2, 250));
-    assert_eq!((cluster.log_size_min, cluster.image_rate_max), (8 << 20, 64 << 20));
+    assert_eq!((cluster.log_size_min, cluster.image_rate_max), (4 << 20, 64 << 20));
     let members: Vec<_> = cluster.members.iter().map(|m| (m.id, m.address.to_string(), m.port)).collect();
     assert_eq!(cluster.heartbeat_interval, std::time::Duration::from_millis(100));
     assert_eq!(members[0], (1, "127.0.0.1".into(), 7101));

@@ -78,7 +78,7 @@ impl ReplicaConfig {
             election_ticks: 10,
             resend_ticks: 100,
             held_bytes_max: 16 << 20,
-            log_bytes_min: 8 << 20,
+            log_bytes_min: 4 << 20,
             sync_part_bytes: 1 << 20,
             guards: Guards::default(),
         }
